@@ -1,0 +1,1 @@
+"""The words of the trade, pure: states, moves, outcomes, errors, chains and derived identities."""
