@@ -1,0 +1,188 @@
+"""The events that the code states; `logs` and `metrics` turn them into lines and instruments.
+
+Nothing else is told to the outside, so the program runs the same with telemetry unplugged. An event
+is stated after what it tells of is committed. Stating one never raises and never blocks.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobAccepted(Event):
+    """A request was accepted: a new job, or (`created` False) the job that it belongs to already."""
+
+    job_id: UUID
+    user_id: UUID
+    source: str
+    chains: tuple[str, ...]
+    created: bool
+    merged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobMoved(Event):
+    """A move was committed. `move` is the verb; `duration` since the claim, for moves that end it."""
+
+    move: str
+    job_id: UUID
+    user_id: UUID
+    status: str
+    attempt: int
+    actor: str
+    error_type: str | None = None
+    error_message: str | None = None
+    duration: timedelta | None = None
+    due_in: timedelta | None = None
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletCreated(Event):
+    """A wallet went live in the store; `adopted` where a look-up at Circle found it."""
+
+    job_id: UUID | None
+    user_id: UUID
+    chain: str
+    blockchain: str
+    circle_wallet_id: UUID
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuplicateWallet(Event):
+    """Circle holds a second wallet for the same user and chain. An operator must look at it."""
+
+    user_id: UUID
+    chain: str
+    kept: UUID
+    duplicate: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaleRefused(Event):
+    """A holder that had lost its job tried to act on it, and the store refused."""
+
+    job_id: UUID
+    epoch: int
+    what: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobsClaimed(Event):
+    """One claim, and how long its transaction took."""
+
+    count: int
+    duration: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionEnded(Event):
+    """A write transaction ended; `outcome` is committed, rolled_back or unavailable."""
+
+    reason: str
+    outcome: str
+    duration: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircleCalled(Event):
+    """A call to Circle ended; `outcome` is success or the error type."""
+
+    chain: str
+    operation: str
+    outcome: str
+    duration: timedelta
+    wallets: int = 0
+    http_status: int | None = None
+    code: int | None = None
+    request_id: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerChanged(Event):
+    """A chain's breaker changed its state: closed, half_open, open."""
+
+    chain: str
+    before: str
+    after: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActorStarted(Event):
+    """An incarnation is running."""
+
+    path: str
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActorEnded(Event):
+    """An incarnation ended. `reason` is crash, hang, start_failed or stop; `stack` where there is one."""
+
+    path: str
+    incarnation: int
+    reason: str
+    error: str | None = None
+    message: str | None = None
+    stack: str | None = None
+    trace_id: str | None = None
+    job_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter(Event):
+    """A message could not be delivered."""
+
+    path: str
+    message: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageTaken(Event):
+    """An injected message was dealt with; `outcome` is accepted, repeated, rejected or postponed."""
+
+    outcome: str
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DependencyLost(Event):
+    """The database, Redis or the sandbox can't be reached; work waits for it."""
+
+    name: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DependencyBack(Event):
+    """What was lost is back."""
+
+    name: str
+    after: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice(Event):
+    """A line for the operator that is no step of a job: started, draining, stopped, a setting ignored."""
+
+    text: str
+    level: str = "info"
+
+
+Emit = Callable[[Event], None]
+
+
+def unheard(event: Event) -> None:
+    """Take an event and do nothing: telemetry unplugged."""

@@ -1,0 +1,23 @@
+"""The tracer provider. It is always there, so that every job has a trace id even if nothing is sent."""
+
+from collections.abc import Sequence
+
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+
+
+def open_traces(
+    resource: Resource, processors: Sequence[SpanProcessor], *, is_global: bool
+) -> TracerProvider:
+    """Return a provider; `is_global` makes it the one that `trace.get_tracer` uses everywhere.
+
+    Its sampler and limits are those of the `OTEL_` variables. The process may have one global
+    provider; the first stays.
+    """
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    for processor in processors:
+        provider.add_span_processor(processor)
+    if is_global:
+        trace.set_tracer_provider(provider)
+    return provider
