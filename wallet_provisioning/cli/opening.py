@@ -1,0 +1,34 @@
+"""Opening the store for one command."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from wallet_provisioning.clock import SystemClock
+from wallet_provisioning.settings import StoreSettings, Variables
+from wallet_provisioning.store import schema
+from wallet_provisioning.store.database import Database
+
+
+@contextmanager
+def open_store(settings: StoreSettings) -> Iterator[Database]:
+    """Open the database with a schema that can be used, and close it at the end.
+
+    The embedded SQLite file is brought up to date, as the daemon does; PostgreSQL is only checked.
+    Raises `SchemaTooOldError` and `StoreUnavailableError`.
+    """
+    database = connect(settings)
+    try:
+        if database.dialect == "sqlite":
+            schema.migrate(settings.database_url)
+        else:
+            schema.require_current(database)
+        yield database
+    finally:
+        database.close()
+
+
+def connect(settings: Variables) -> Database:
+    """Return the database for a command that needs one connection at a time. Nothing is opened yet."""
+    return Database(
+        settings.database_url, clock=SystemClock(), pool_size=1, application_name="wallet-provisioning-cli"
+    )

@@ -1,0 +1,23 @@
+"""Signals while a command serves: the first asks it to end, the second ends it."""
+
+import asyncio
+import os
+import signal
+
+
+def until_signalled() -> asyncio.Event:
+    """Return an event of the running loop that SIGINT and SIGTERM set.
+
+    Main thread only. A second signal ends the process at once, with 130 or 143.
+    """
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+
+    def hear(number: int) -> None:
+        if asked.is_set():
+            os._exit(128 + number)
+        asked.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, hear, number)
+    return asked
