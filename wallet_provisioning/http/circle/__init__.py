@@ -1,0 +1,1 @@
+"""The client for Circle's developer-controlled wallets: asks, reads, repeats, adopts."""

@@ -1,0 +1,210 @@
+"""What is done about Circle's answers so that no wallet is made twice and none is lost.
+
+An order is sent as it is stored. A ciphertext that Circle has seen (156004) is replaced at once under
+the same idempotency key. A key that Circle refuses (156020) leaves one witness, the look-up by
+refId: it runs twice, since lists may lag, and what it finds is adopted. An order too old to trust its
+key is looked up before it is sent again. An empty look-up proves nothing: the order is then sent
+again as it is, and only Circle's own refusal of the key is told to the caller, who may raise it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import TypeVar
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from wallet_provisioning.clock import Clock
+from wallet_provisioning.http.circle import protocol
+from wallet_provisioning.http.circle.account import Account
+from wallet_provisioning.http.circle.answers import (
+    CallFailed,
+    Certainty,
+    Fulfilled,
+    KeyRefused,
+    WalletOrder,
+    WalletSetMade,
+)
+from wallet_provisioning.http.circle.calls import Allowance, Door, Parts
+from wallet_provisioning.http.circle.errors import (
+    CIPHERTEXT_REUSED,
+    ENTITY_SECRET_INVALID,
+    ENTITY_SECRET_ROTATED,
+    KEY_USED,
+    UNKNOWN_ERROR,
+)
+from wallet_provisioning.http.circle.protocol import Answer, Call
+from wallet_provisioning.http.circle.secret import EntitySecret, Sealed, parse_public_key
+from wallet_provisioning.http.circle.wallets import Settled, join, prefer
+from wallet_provisioning.jobs.errors import ErrorType
+from wallet_provisioning.jobs.outcomes import Failed, Live
+from wallet_provisioning.telemetry.events import Emit
+
+T = TypeVar("T")
+
+# How often one order is sent again at once, by the code of Circle's refusal.
+_REPEATS = {CIPHERTEXT_REUSED: 3, UNKNOWN_ERROR: 1, ENTITY_SECRET_INVALID: 1, ENTITY_SECRET_ROTATED: 1}
+_SECRET_REFUSED = frozenset({ENTITY_SECRET_INVALID, ENTITY_SECRET_ROTATED})
+_LOOK_UPS_AT_ONCE = 4
+_LOOK_UP_PAUSE = timedelta(milliseconds=250)
+_NO_CHAIN = "-"
+
+
+class CircleClient:
+    """Circle, as the actors see it. Made on any thread; all coroutines run on one asyncio loop.
+
+    Nothing that Circle or the network does raises: every end is one of the values of `answers`. A
+    cancelled coroutine leaves its order ambiguous.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        clock: Clock,
+        budget: Allowance,
+        emit: Emit,
+        parts: Parts | None = None,
+    ) -> None:
+        """Prepare; nothing is sent."""
+        parts = parts or Parts()
+        self._door = Door(account, clock=clock, budget=budget, emit=emit, parts=parts)
+        self._secret = EntitySecret(account.entity_secret, self._fetch_key)
+        self._sleep = parts.sleep
+
+    async def create_wallet_set(self, *, chain: str, key: UUID, name: str) -> WalletSetMade | CallFailed:
+        """Make the wallet set, or have Circle replay how it was made under this key."""
+        return await self._post(protocol.create_wallet_set(key, name), chain, protocol.read_wallet_set_made)
+
+    async def fulfil(
+        self, order: WalletOrder, *, chain: str, look_up_first: bool
+    ) -> Fulfilled | KeyRefused | CallFailed:
+        """Have Circle make an order's wallets, or find those that it made before.
+
+        `look_up_first` is for an order that is older than its key may live. While a look-up fails, the
+        order's fate is ambiguous, whatever the look-up's own failure was.
+        """
+        if not look_up_first:
+            return await self._create(order, chain)
+        found = await self._look_up(order, chain)
+        if isinstance(found, CallFailed):
+            return found
+        if not found.missing:
+            return _fulfilled(found)
+        made = await self._create(order, chain)
+        return _fulfilled(prefer(found, _settled(made))) if isinstance(made, Fulfilled) else made
+
+    async def ping(self) -> CallFailed | None:
+        """Return None where Circle can be reached; no key is shown."""
+        return await self._door.send(protocol.ping(), chain=_NO_CHAIN, read=protocol.read_pong)
+
+    async def check_access(self) -> CallFailed | None:
+        """Return None where Circle takes the API key. It says nothing of the entity secret."""
+        key = await self._fetch_key(_NO_CHAIN)
+        return key if isinstance(key, CallFailed) else None
+
+    async def check_wallet_set(self, wallet_set_id: UUID) -> CallFailed | None:
+        """Return None where the wallet set exists and the key may see it."""
+        return await self._door.send(
+            protocol.get_wallet_set(wallet_set_id),
+            chain=_NO_CHAIN,
+            read=lambda answer: protocol.read_wallet_set(answer, wallet_set_id),
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection; calls under way end as lost."""
+        await self._door.aclose()
+
+    async def _create(self, order: WalletOrder, chain: str) -> Fulfilled | KeyRefused | CallFailed:
+        call = protocol.create_wallets(order)
+        made = await self._post(call, chain, lambda answer: protocol.read_created(answer, order))
+        if isinstance(made, Settled):
+            return _fulfilled(made)
+        if made.code == KEY_USED:
+            return await self._find_instead(order, chain, made)
+        return made
+
+    async def _find_instead(
+        self, order: WalletOrder, chain: str, refusal: CallFailed
+    ) -> Fulfilled | KeyRefused | CallFailed:
+        found = await self._look_up(order, chain)
+        if isinstance(found, CallFailed):
+            return found
+        if not found.missing:
+            return _fulfilled(found)
+        return KeyRefused(
+            found={ref_id: one for ref_id, one in found.wallets.items() if isinstance(one, Live)},
+            missing=found.missing,
+            duplicates=found.duplicates,
+            circle_request_id=refusal.circle_request_id,
+            failed={ref_id: one for ref_id, one in found.wallets.items() if isinstance(one, Failed)},
+        )
+
+    async def _look_up(self, order: WalletOrder, chain: str) -> Settled | CallFailed:
+        first = await self._find_all(order, [member.ref_id for member in order.members], chain)
+        if isinstance(first, CallFailed) or not first.missing:
+            return first
+        await self._sleep(_LOOK_UP_PAUSE.total_seconds())
+        second = await self._find_all(order, first.missing, chain)
+        if isinstance(second, CallFailed):
+            return second
+        return replace(join([first, second]), missing=second.missing)
+
+    async def _find_all(self, order: WalletOrder, ref_ids: Sequence[str], chain: str) -> Settled | CallFailed:
+        parts: list[Settled] = []
+        for start in range(0, len(ref_ids), _LOOK_UPS_AT_ONCE):
+            some = ref_ids[start : start + _LOOK_UPS_AT_ONCE]
+            for part in await asyncio.gather(*(self._find(order, ref_id, chain) for ref_id in some)):
+                if isinstance(part, CallFailed):
+                    return replace(part, certainty=Certainty.AMBIGUOUS)
+                parts.append(part)
+        return join(parts)
+
+    async def _find(self, order: WalletOrder, ref_id: str, chain: str) -> Settled | CallFailed:
+        call = protocol.find_wallets(order, ref_id)
+        return await self._door.send(
+            call, chain=chain, read=lambda answer: protocol.read_found(answer, order, ref_id)
+        )
+
+    async def _post(self, call: Call, chain: str, read: Callable[[Answer], T]) -> T | CallFailed:
+        """Send a call under a fresh ciphertext, again and again where Circle's refusal invites it."""
+        repeats = dict(_REPEATS)
+        is_ambiguous = False
+        while True:
+            sealed = await self._secret.seal(chain)
+            if isinstance(sealed, CallFailed):
+                return replace(sealed, certainty=Certainty.NOT_SENT)
+            sent = protocol.with_ciphertext(call, sealed.ciphertext)
+            result = await self._door.send(sent, chain=chain, read=read)
+            if not isinstance(result, CallFailed):
+                return result
+            is_ambiguous = is_ambiguous or result.certainty is Certainty.AMBIGUOUS
+            if not await self._may_repeat(result, repeats, sealed, chain):
+                return replace(result, certainty=Certainty.AMBIGUOUS) if is_ambiguous else result
+
+    async def _may_repeat(
+        self, refusal: CallFailed, repeats: dict[int, int], sealed: Sealed, chain: str
+    ) -> bool:
+        code = refusal.code
+        if code is None or repeats.get(code, 0) == 0 or refusal.error_type is not ErrorType.CIRCLE_4XX:
+            return False
+        repeats[code] -= 1
+        return code not in _SECRET_REFUSED or await self._secret.renew(sealed.key, chain)
+
+    async def _fetch_key(self, chain: str) -> RSAPublicKey | CallFailed:
+        return await self._door.send(
+            protocol.get_public_key(),
+            chain=chain,
+            read=lambda answer: parse_public_key(protocol.read_public_key(answer)),
+        )
+
+
+def _fulfilled(settled: Settled) -> Fulfilled:
+    request_id = next((one.circle_request_id for one in settled.wallets.values()), None)
+    return Fulfilled(wallets=settled.wallets, duplicates=settled.duplicates, circle_request_id=request_id)
+
+
+def _settled(made: Fulfilled) -> Settled:
+    return Settled(wallets=made.wallets, duplicates=made.duplicates)
