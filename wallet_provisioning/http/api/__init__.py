@@ -1,0 +1,1 @@
+"""The inbound HTTP server: onboarding, operation, probes and the dashboard. the contract's section 7."""

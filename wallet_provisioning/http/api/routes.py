@@ -1,0 +1,23 @@
+"""All calls of the API, one module per concern."""
+
+from wallet_provisioning.http.api import (
+    actors,
+    dashboard,
+    jobs,
+    onboarding,
+    openapi,
+    probes,
+    reports,
+    workers,
+)
+
+ALL_ROUTES = (
+    *onboarding.ROUTES,
+    *jobs.ROUTES,
+    *reports.ROUTES,
+    *workers.ROUTES,
+    *actors.ROUTES,
+    *probes.ROUTES,
+    *openapi.ROUTES,
+    *dashboard.ROUTES,
+)
