@@ -109,7 +109,8 @@ def test_a_short_retry_after_does_not_shorten_the_delay() -> None:
 
 def test_the_order_in_which_chains_end_does_not_matter() -> None:
     claimed = job()
-    pairs = list(zip(claimed.chains, (FOR_GOOD, RETRYABLE, WAITING), strict=True))
+    outcomes: list[Outcome] = [FOR_GOOD, RETRYABLE, WAITING]
+    pairs = list(zip(claimed.chains, outcomes, strict=True))
     ends = [conclude(claimed, dict(order), BACKOFF, Random(1)) for order in permutations(pairs)]
     assert all(each == ends[0] for each in ends)
 

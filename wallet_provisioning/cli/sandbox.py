@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from wallet_provisioning.cli.exits import ExitCode
-from wallet_provisioning.cli.output import show_line
+from wallet_provisioning.cli.output import say, show_line
 from wallet_provisioning.cli.parameters import DURATION
 from wallet_provisioning.cli.signals import until_signalled
 from wallet_provisioning.http.sandbox.options import SandboxOptions
 from wallet_provisioning.http.sandbox.serve import serve
+from wallet_provisioning.telemetry.events import Event, Notice
 
 
 @click.command()
@@ -54,9 +55,14 @@ def sandbox(
 async def _serve(options: SandboxOptions) -> None:
     asked = asyncio.ensure_future(until_signalled().wait())
     try:
-        await serve(options, ready=_tell_address, until=asked)
+        await serve(options, ready=_tell_address, until=asked, emit=_tell)
     finally:
         asked.cancel()
+
+
+def _tell(event: Event) -> None:
+    if isinstance(event, Notice):
+        say(event.text)
 
 
 def _tell_address(base_url: str) -> None:
