@@ -1,0 +1,279 @@
+"""The base of every actor: pykka's loop with the traps of its failure path closed.
+
+What pykka 4.5 does with an exception depends on how the message came in; an error in `on_start`
+leaves a reference that looks alive, and a `BaseException` stops every actor of the process. So the
+hooks that pykka calls are total here: they catch everything, report it to the supervisor and end this
+actor alone. Messages come by `Address.tell` only.
+"""
+
+import threading
+import traceback
+from collections.abc import Callable
+from contextvars import copy_context
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+
+import pykka
+from opentelemetry import trace
+
+from wallet_provisioning.supervision.address import Address
+from wallet_provisioning.supervision.life import Ended, Life, Report, Started, Stopped
+from wallet_provisioning.supervision.mailbox import REVOKED, Revoked
+from wallet_provisioning.supervision.snapshot import EndReason
+
+M = TypeVar("M")
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Control: end when what is in hand is done, or at once."""
+
+    at_once: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kill:
+    """Control: crash, or block for ever, as an operator or a test demands."""
+
+    hang: bool
+    reason: str
+
+
+class KilledError(Exception):
+    """The actor was told to crash."""
+
+
+class Actor(pykka.ThreadingActor, Generic[M]):
+    """An actor. Subclasses take a `Life` first, assign in `__init__`, and act in the hooks below.
+
+    Every hook runs on the actor's own thread, one at a time, and may raise: the incarnation then ends
+    and its supervisor decides what follows. `__init__` runs on the supervisor's thread.
+    """
+
+    use_daemon_thread = True
+
+    def __init__(self, life: Life) -> None:
+        """Join the mailbox that the child owns."""
+        super().__init__()
+        self.life = life
+        self.actor_inbox = _Inbox(life)
+        self.actor_ref.actor_inbox = self.actor_inbox
+        self._is_stopping = False
+        self._is_announced = False
+
+    # The hooks of a subclass.
+
+    def started(self) -> None:
+        """Set up; no message is handled before it returns."""
+
+    def is_ready(self) -> bool:
+        """Return whether the actor counts as started. Asked after `started`, then after each message."""
+        return True
+
+    def receive(self, message: M) -> None:
+        """Handle one message. It is dropped, and named in the report, if this raises."""
+        raise NotImplementedError
+
+    def stopping(self) -> None:
+        """Begin to finish: the actor was asked to stop. It goes on receiving until it is drained."""
+
+    def is_drained(self) -> bool:
+        """Return whether a stopping actor has nothing left to finish. Asked after each message."""
+        return True
+
+    def stopped(self) -> None:
+        """Clean up at an orderly end; not called after a crash, nor for an actor that was given up."""
+
+    # What a subclass may use.
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the actor was asked to stop."""
+        return self._is_stopping
+
+    def hold(self, subject: object) -> None:
+        """Say what the actor works on from now on; it stands in the report if the actor dies."""
+        self.life.port.held_since = self.life.clock.seconds()
+        self.life.port.held = subject
+
+    def let_go(self) -> None:
+        """Say that the actor works on nothing any more."""
+        self.life.port.held = None
+        self.life.port.held_since = None
+
+    def take_waiting(self) -> list[M]:
+        """Return all other work that waits now, in order, to be handled with the message in hand."""
+        letters = self.life.mailbox.take_waiting(self.life.port)
+        return [letter.message for letter in letters]  # type: ignore[misc] # an address takes only M
+
+    def tell_later(self, delay: timedelta, message: M) -> Callable[[], None]:
+        """Have a message told to this actor after a delay; the returned function takes it back.
+
+        The timer dies with this incarnation: a successor sets its own.
+        """
+        return self.life.runtime.later(delay, _OwnAddress(self.life), message)
+
+    # What pykka calls. Nothing leaves these three by an exception.
+
+    def on_start(self) -> None:
+        """Run `started` and report how it went; an incarnation that was replaced meanwhile only leaves."""
+        thread = threading.current_thread()
+        thread.name = self.life.path
+        self.life.port.thread = thread
+        if not self.life.is_current():
+            self._leave()
+            return
+        try:
+            self.started()
+            self._announce_when_ready()
+        except BaseException as error:  # noqa: BLE001 - pykka would leave a dead actor that looks alive
+            self._end_by(error, None)
+
+    def on_receive(self, message: object) -> None:
+        """Handle one letter in the context that it was sent in."""
+        if isinstance(message, Revoked):
+            self._leave()
+            return
+        context = self.life.port.in_hand[0].context
+        try:
+            context.run(self._handle, message)
+        except BaseException as error:  # noqa: BLE001 - pykka would stop every actor of the process
+            context.run(self._end_by, error, type(message).__name__)
+
+    def _handle(self, message: Any) -> None:  # noqa: ANN401 - an address takes only M, pykka's loop takes all
+        match message:
+            case Stop():
+                self._stop_when_drained(at_once=message.at_once)
+            case Kill():
+                self._die(message)
+            case _:
+                self.receive(message)
+                self._announce_when_ready()
+                if self._is_stopping and self.is_drained():
+                    self._finish()
+
+    def _announce_when_ready(self) -> None:
+        if not self._is_announced and self.is_ready():
+            self._is_announced = True
+            self._report(Started(child=self.life.child, incarnation=self.life.incarnation))
+
+    def _stop_when_drained(self, *, at_once: bool) -> None:
+        if not self._is_stopping:
+            self._is_stopping = True
+            self.life.port.is_loud = True
+            self.stopping()
+        if at_once or self.is_drained():
+            self._finish()
+
+    def _die(self, kill: Kill) -> None:
+        if kill.hang:
+            threading.Event().wait()
+        raise KilledError(kill.reason)
+
+    def _finish(self) -> None:
+        self.stopped()
+        self._report(Stopped(child=self.life.child, incarnation=self.life.incarnation))
+        self._leave()
+
+    def _end_by(self, error: BaseException, message: str | None) -> None:
+        try:
+            self._report(self._account_of(error, message))
+        finally:
+            self._leave()
+
+    def _account_of(self, error: BaseException, message: str | None) -> Ended:
+        span = trace.get_current_span().get_span_context()
+        could_not_start = not self._is_announced and not isinstance(error, KilledError)
+        return Ended(
+            child=self.life.child,
+            incarnation=self.life.incarnation,
+            reason=EndReason.START_FAILED if could_not_start else EndReason.CRASH,
+            error=describe(error),
+            message=message,
+            held=self.life.port.held,
+            stack="".join(traceback.format_exception(error)),
+            at=self.life.clock.now(),
+            trace_id=f"{span.trace_id:032x}" if span.is_valid else None,
+        )
+
+    def _report(self, report: Report) -> None:
+        """Tell the supervisor, unless this incarnation was given up: nobody waits for a zombie's word."""
+        if self.life.is_current():
+            self.life.report(report)
+
+    def _leave(self) -> None:
+        self.life.mailbox.revoke(self.life.port)
+        self.life.port.is_over = True
+        pykka.ActorRegistry.unregister(self.actor_ref)
+        self.actor_stopped.set()
+
+
+class _OwnAddress(Address[Any]):
+    """The address that an incarnation's timers tell to; it is void once that incarnation has ended."""
+
+    __slots__ = ("_life",)
+
+    def __init__(self, life: Life) -> None:
+        super().__init__(life.path, life.mailbox, _unheard)
+        self._life = life
+
+    def tell(self, message: object) -> None:
+        self._life.mailbox.put_own(self._life.port, message, copy_context())
+
+
+def _unheard(path: str, message: object) -> None:
+    """Let a message go: its actor does not live to miss it."""
+
+
+def describe(error: BaseException) -> str:
+    """Return an error in one line, whatever its own text does."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - a broken __str__ must not hide the crash that it belongs to
+        return f"{type(error).__name__} (its text can't be read)"
+
+
+class _Inbox:
+    """The port in the shape of pykka's inbox protocol."""
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+
+    def get(self) -> Any:  # noqa: ANN401 - pykka's envelope is private, and only two fields of it are read
+        """Return a letter, which has the two fields that the loop reads of pykka's own envelope."""
+        taken = self._life.mailbox.take(self._life.port)
+        return _FAREWELL if isinstance(taken, Revoked) else taken
+
+    def put(self, _envelope: object, /) -> None:
+        msg = f"{self._life.path} is told through its address, not through pykka's reference"
+        raise TypeError(msg)
+
+    def empty(self) -> bool:
+        """Return True always: pykka's teardown then finds nothing to drain."""
+        return True
+
+
+class _Farewell:
+    """The envelope that ends a loop whose port was revoked."""
+
+    message = REVOKED
+    reply_to = None
+
+
+_FAREWELL = _Farewell()
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to make an incarnation: its class and all that its constructor takes after the life."""
+
+    actor: type[Actor[Any]]
+    arguments: tuple[Any, ...]
+    options: dict[str, Any]
+
+
+def recipe(actor: Callable[Concatenate[Life, P], Actor[Any]], *args: P.args, **kwargs: P.kwargs) -> Recipe:
+    """Return the recipe for an actor class; the type checker compares the arguments with its constructor."""
+    return Recipe(actor, args, kwargs)  # type: ignore[arg-type] # the class, seen as its constructor

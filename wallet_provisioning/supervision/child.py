@@ -1,0 +1,294 @@
+"""A child as its supervisor knows it: what was asked for, and how its lives went."""
+
+import threading
+import traceback
+from collections.abc import Callable
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from wallet_provisioning.clock import Clock
+from wallet_provisioning.supervision.actor import Kill, Recipe, Stop, describe
+from wallet_provisioning.supervision.address import Address
+from wallet_provisioning.supervision.hangs import stack_of
+from wallet_provisioning.supervision.incidents import ChildEnded, Incident, Undeliverable
+from wallet_provisioning.supervision.life import Ended, Life, Report, Started, Stopped
+from wallet_provisioning.supervision.mailbox import Lane, Mailbox, Port
+from wallet_provisioning.supervision.restarts import Restart
+from wallet_provisioning.supervision.runtime import Runtime
+from wallet_provisioning.supervision.snapshot import (
+    ActorView,
+    ChildKind,
+    ChildState,
+    Crash,
+    EndReason,
+    Work,
+)
+
+_HISTORY = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """What a supervisor is asked to keep alive: one line of the tree.
+
+    `deadline` bounds the handling of one message, `drain` an orderly stop. `watchers` are told each
+    `ChildEnded`. `family` is the state of a child that is itself a supervisor. `is_blameless` says of
+    an end that it spends no restart intensity, nor delays the restart; None blames every one. It must
+    be pure and quick.
+    """
+
+    id: str
+    recipe: Recipe
+    restart: Restart = Restart.PERMANENT
+    drain: timedelta = timedelta(seconds=5)
+    deadline: timedelta = timedelta(seconds=15)
+    watchers: tuple[Address[ChildEnded], ...] = ()
+    family: "Family | None" = None
+    is_blameless: Callable[[ChildEnded], bool] | None = None
+
+
+UP = frozenset({ChildState.STARTING, ChildState.RUNNING, ChildState.STOPPING})
+
+
+class Cell:
+    """What outlives a child's incarnations: mailbox, counts, history.
+
+    Its supervisor alone changes it, while it leads the family; any thread may look. `is_finished` says
+    that the child ended and its kind of restart wants it to stay so.
+    """
+
+    def __init__(self, path: str, spec: Child, address: Address[Any], mailbox: Mailbox) -> None:
+        """Make the cell of a child that was never started."""
+        self.path = path
+        self.spec = spec
+        self.address = address
+        self.mailbox = mailbox
+        self.state = ChildState.STOPPED
+        self.incarnation = 0
+        self.restarts = 0
+        self.failures: list[timedelta] = []
+        self.last_crash: Crash | None = None
+        self.is_finished = False
+        self._last_word: Stopped | Ended | None = None
+        self._port: Port | None = None
+        self._zombies: list[Port] = []
+
+    @property
+    def is_up(self) -> bool:
+        """Whether there is an incarnation whose end has not been noted."""
+        return self.state in UP
+
+    def launch(self, runtime: Runtime, clock: Clock, report: Callable[[Report], None]) -> None:
+        """Start the next incarnation on the mailbox; what its constructor raises comes out here."""
+        runtime.launch(self.spec.recipe, self.prepare(runtime, clock, report))
+
+    def prepare(self, runtime: Runtime, clock: Clock, report: Callable[[Report], None]) -> Life:
+        """Make the next incarnation's life; its thread is still to be launched."""
+        self.incarnation += 1
+        if self.incarnation > 1:
+            self.restarts += 1
+        self.give_up()
+        self._port = self.mailbox.open_port()
+        self.is_finished = False
+        self.state = ChildState.STARTING
+        return Life(
+            child=self.spec.id,
+            path=self.path,
+            incarnation=self.incarnation,
+            mailbox=self.mailbox,
+            port=self._port,
+            me=self.address,
+            runtime=runtime,
+            clock=clock,
+            report=lambda word: self._pass_on(word, report),
+        )
+
+    def has_begun(self) -> bool:
+        """Return whether the present incarnation's thread was ever there."""
+        return self._port is not None and self._port.thread is not None
+
+    def lost_word(self, clock: Clock) -> Stopped | Ended | None:
+        """Return how the present incarnation ended, if it has and that was not noted; else None.
+
+        Its report may still wait, or was lost with a supervisor that crashed over it.
+        """
+        if not self.is_up or self._port is None or not self._port.is_dead():
+            return None
+        word = self._last_word
+        if word is not None and word.incarnation == self.incarnation:
+            return word
+        return self._ended(self._port, clock, EndReason.CRASH, "its thread ended without a word")
+
+    def ask_to_stop(self, *, at_once: bool) -> None:
+        """Send the stop; it overtakes all work that waits."""
+        self.state = ChildState.STOPPING
+        self.control(Stop(at_once=at_once))
+
+    def control(self, control: Stop | Kill) -> None:
+        """Put a control message before everything else."""
+        self.mailbox.put(Lane.CONTROL, control, copy_context())
+
+    def give_up(self) -> bool:
+        """Cut the running incarnation off; its thread may go on as a zombie. Return whether it was busy."""
+        port = self._port
+        if port is None or not self.mailbox.revoke(port):
+            return False
+        self._count_zombie(port)
+        return port.busy_since is not None and not port.is_dead()
+
+    def revoke_if_hung(self, clock: Clock) -> Ended | None:
+        """Cut the incarnation off if its message is overdue, and report the thread's stack."""
+        port = self._port
+        if port is None or port.is_dead() or not self.mailbox.revoke_overdue(port, self.spec.deadline):
+            return None
+        self._count_zombie(port)
+        what = _message_of(port) or "its start"
+        limit = self.spec.deadline.total_seconds()
+        return self._ended(port, clock, EndReason.HANG, f"no end of {what} within {limit:g} s")
+
+    def revoke_undrained(self, clock: Clock) -> Ended | None:
+        """Cut an incarnation off that had its time to stop; report it if something was in its hands."""
+        port = self._port
+        if not self.give_up() or port is None:
+            return None
+        what = _message_of(port) or "its start"
+        return self._ended(port, clock, EndReason.HANG, f"told to stop, and given up over {what}")
+
+    def failed_to_start(self, life: Life, error: Exception) -> Ended:
+        """Report an incarnation whose constructor, or whose thread's start, raised."""
+        life.port.is_over = True
+        return Ended(
+            child=self.spec.id,
+            incarnation=life.incarnation,
+            reason=EndReason.START_FAILED,
+            error=describe(error),
+            message=None,
+            held=None,
+            stack="".join(traceback.format_exception(error)),
+            at=life.clock.now(),
+            trace_id=None,
+        )
+
+    def lose(self, clock: Clock) -> list[Incident]:
+        """Close the mailbox for good and take down what is below; return what was lost that way.
+
+        A supervisor that is lost no longer leads its family once its mailbox is closed.
+        """
+        cut = self.revoke_undrained(clock) if self.is_up else None
+        incidents: list[Incident] = [] if cut is None else [self.as_incident(cut)]
+        self.state = ChildState.STOPPED
+        letters = self.mailbox.close()
+        family = self.spec.family
+        if family is None:
+            names = (type(letter.message).__name__ for letter in letters)
+            return incidents + [Undeliverable(path=self.path, message=name) for name in names]
+        with family.lock:
+            for below in reversed(family.cells.values()):
+                incidents += below.lose(clock)
+        return incidents
+
+    def as_incident(self, report: Ended) -> ChildEnded:
+        """Return what the outside is told of an end."""
+        return ChildEnded(
+            path=self.path,
+            incarnation=report.incarnation,
+            reason=report.reason,
+            error=report.error,
+            message=report.message,
+            held=report.held,
+            stack=report.stack,
+            at=report.at,
+            trace_id=report.trace_id,
+        )
+
+    def remember(self, ended: ChildEnded, now: timedelta, *, is_blamed: bool) -> None:
+        """Note a failure: for the operator always, for the restart intensity where it counts."""
+        self.last_crash = Crash(
+            at=ended.at,
+            reason=ended.reason,
+            error=ended.error,
+            message=ended.message,
+            incarnation=ended.incarnation,
+            trace_id=ended.trace_id,
+        )
+        if is_blamed:
+            self.failures = [*self.failures[-_HISTORY:], now]
+
+    def zombies(self) -> int:
+        """Return how many incarnations that were given up still run."""
+        return sum(not port.is_dead() for port in self._zombies)
+
+    def view(self, now: timedelta) -> ActorView:
+        """Return the picture of this child."""
+        return ActorView(
+            path=self.path,
+            kind=ChildKind.WORKER if self.spec.family is None else ChildKind.SUPERVISOR,
+            class_name=self.spec.recipe.actor.__name__,
+            state=self.state,
+            incarnation=self.incarnation,
+            restarts=self.restarts,
+            zombies=self.zombies(),
+            mailbox_depth=self.mailbox.depth(),
+            oldest_message_age=self.mailbox.oldest_age(),
+            working_on=self._work(now.total_seconds()),
+            last_crash=self.last_crash,
+        )
+
+    def _work(self, now: float) -> Work | None:
+        port = self._port
+        if port is None or not self.mailbox.is_held_by(port):
+            return None
+        in_hand, held, busy_since, held_since = port.in_hand, port.held, port.busy_since, port.held_since
+        began = held_since if held is not None else busy_since
+        if began is None or (held is None and not in_hand):
+            return None
+        message = type(in_hand[0].message).__name__ if in_hand else type(held).__name__
+        return Work(message=message, subject=held, since=timedelta(seconds=max(now - began, 0)))
+
+    def _pass_on(self, word: Report, report: Callable[[Report], None]) -> None:
+        """Keep an incarnation's last word, so that it can be heard again, and deliver it."""
+        if not isinstance(word, Started):
+            self._last_word = word
+        report(word)
+
+    def _ended(self, port: Port, clock: Clock, reason: EndReason, error: str) -> Ended:
+        return Ended(
+            child=self.spec.id,
+            incarnation=self.incarnation,
+            reason=reason,
+            error=error,
+            message=_message_of(port),
+            held=port.held,
+            stack=stack_of(port.thread),
+            at=clock.now(),
+            trace_id=None,
+        )
+
+    def _count_zombie(self, port: Port) -> None:
+        """Count an incarnation until its thread ends; one that never began ends as it begins."""
+        if port.thread is not None and not port.is_dead():
+            self._zombies = [*(each for each in self._zombies if not each.is_dead()), port]
+
+
+def _message_of(port: Port) -> str | None:
+    letters = port.in_hand
+    return type(letters[0].message).__name__ if letters else None
+
+
+@dataclass(slots=True)
+class Family:
+    """The cells of a supervisor's children, in the order of their start. They outlive the supervisor.
+
+    Whoever changes a cell holds `lock`, and has made sure under it that it still leads; nothing that
+    may block is called meanwhile.
+    """
+
+    cells: dict[str, Cell] = field(default_factory=dict)
+    failures: list[timedelta] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def zombies(self) -> int:
+        """Return how many incarnations that were given up still run, in all."""
+        return sum(cell.zombies() for cell in self.cells.values())

@@ -1,0 +1,44 @@
+"""What a supervisor is told beside its children's reports: an operator's word, and its own timers."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from wallet_provisioning.supervision.life import Report
+from wallet_provisioning.supervision.plans import Plan
+from wallet_provisioning.supervision.reply import Reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartChild:
+    """Stop a child in good order and start it again; `reply` gets its new incarnation.
+
+    Several requests at once are one restart. There is no answer if the child can't be started, if the
+    supervisor is stopping, or if it knows no such child.
+    """
+
+    child: str
+    reply: Reply[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseOver:
+    """The pause before a restart is over."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainOver:
+    """A child's time to stop is over; the second time it is given up."""
+
+    child: str
+    incarnation: int
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookForHangs:
+    """Time to compare the messages in hand with their deadlines."""
+
+
+SupervisorMessage: TypeAlias = Report | RestartChild | PauseOver | DrainOver | LookForHangs
