@@ -1,0 +1,166 @@
+"""Calls to Circle as a Circle actor sees them: what it needs of the client, and what answers mean."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID
+
+from opentelemetry import context, trace
+from opentelemetry.trace import Span
+
+from wallet_provisioning.actors.waiting import Ask
+from wallet_provisioning.actors.writer import ChainResult
+from wallet_provisioning.http.circle.answers import (
+    CallFailed,
+    Certainty,
+    Fulfilled,
+    KeyRefused,
+    OrderMember,
+    WalletOrder,
+    WalletSetMade,
+)
+from wallet_provisioning.http.circle.breaker import Permit
+from wallet_provisioning.jobs.errors import ErrorType
+from wallet_provisioning.jobs.outcomes import Failed, Outcome, Waiting
+from wallet_provisioning.store.wallets import StoredMember, StoredRequest
+
+_OUTAGE = frozenset({ErrorType.CIRCLE_5XX, ErrorType.TIMEOUT, ErrorType.NETWORK})
+_AFTER_PROBE = timedelta(seconds=1)  # the breaker then says how long
+
+
+class CircleCalls(Protocol):
+    """What the actor needs of Circle's client; every coroutine runs beside the actors."""
+
+    async def create_wallet_set(self, *, chain: str, key: UUID, name: str) -> WalletSetMade | CallFailed:
+        """Make the wallet set, or find out that it was made under this key."""
+
+    async def fulfil(
+        self, order: WalletOrder, *, chain: str, look_up_first: bool
+    ) -> Fulfilled | KeyRefused | CallFailed:
+        """Have the wallets of an order made, or find those that were."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded:
+    """The call for a batch ended."""
+
+    batch: int
+    answer: Fulfilled | KeyRefused | CallFailed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetCallEnded:
+    """The call for the wallet set ended."""
+
+    answer: WalletSetMade | CallFailed
+    permit: Permit
+
+
+@dataclass(slots=True, kw_only=True)
+class Batch:
+    """A stored request on its way, and those in this daemon who wait for it."""
+
+    number: int
+    request: StoredRequest
+    permit: Permit
+    asks: dict[UUID, Ask] = field(default_factory=dict)
+
+    def ask_of(self, member: StoredMember) -> Ask | None:
+        """Return who here asked for a member's wallet, None where its job isn't in hand here."""
+        return self.asks.get(member.user_id)
+
+    def unanswered(self, outcomes: Mapping[str, Outcome]) -> list[Ask]:
+        """Return those who asked for a member that has no outcome."""
+        asks = (self.ask_of(member) for member in self.request.members if member.ref_id not in outcomes)
+        return [ask for ask in asks if ask is not None]
+
+
+def order_of(request: StoredRequest) -> WalletOrder:
+    """Return what is sent for a stored request: always the same."""
+    members = tuple(OrderMember(ref_id=each.ref_id, name=each.name) for each in request.members)
+    return WalletOrder(
+        idempotency_key=request.idempotency_key,
+        wallet_set_id=request.wallet_set_id,
+        blockchain=request.blockchain,
+        account_type=request.account_type,
+        members=members,
+    )
+
+
+def broken_call(error: Exception) -> CallFailed:
+    """Return what a defect of the client means: nobody knows whether the request was sent."""
+    return CallFailed(
+        error_type=ErrorType.NETWORK,
+        message=f"the call ended without an answer: {type(error).__name__}",
+        certainty=Certainty.AMBIGUOUS,
+    )
+
+
+def is_refused_for_good(answer: CallFailed) -> bool:
+    """Return whether Circle said a definite no to the request itself."""
+    is_definite = answer.certainty is Certainty.REFUSED and not answer.is_configuration
+    return is_definite and not answer.error_type.is_retryable
+
+
+def failure_of(answer: CallFailed, wait: timedelta, *, is_probe: bool = False) -> Outcome:
+    """Return what a failed call means for a member.
+
+    A wrong configuration is nobody's attempt, nor is a probe of a breaker that is about to open again.
+    """
+    if answer.is_configuration:
+        return Waiting(message=answer.message, delay=wait)
+    if is_probe and answer.error_type in _OUTAGE:
+        return Waiting(message=answer.message, delay=_AFTER_PROBE)
+    return Failed(
+        error_type=answer.error_type,
+        message=answer.message,
+        not_before=answer.retry_after,
+        circle_request_id=answer.circle_request_id,
+    )
+
+
+def results_of(batch: Batch, outcomes: Mapping[str, Outcome]) -> tuple[ChainResult, ...]:
+    """Return a result for each member of a batch that has an outcome, by its refId."""
+    results = []
+    for member in batch.request.members:
+        outcome = outcomes.get(member.ref_id)
+        if outcome is None:
+            continue
+        ask = batch.ask_of(member)
+        results.append(
+            ChainResult(
+                user_id=member.user_id,
+                chain=batch.request.chain,
+                outcome=outcome,
+                assignment=None if ask is None else ask.assignment,
+                job_id=member.job_id,
+                request_id=batch.request.id,
+            )
+        )
+    return tuple(results)
+
+
+def error_type_of(outcome: Outcome) -> str | None:
+    """Return what a span calls an outcome that isn't a wallet."""
+    match outcome:
+        case Failed(error_type=error_type):
+            return error_type
+        case Waiting():
+            return ErrorType.CIRCUIT_OPEN
+        case _:
+            return None
+
+
+@contextmanager
+def use_span(span: Span | None) -> Iterator[None]:
+    """Make a span the current one, so that what is begun inside belongs to its trace."""
+    if span is None:
+        yield
+        return
+    token = context.attach(trace.set_span_in_context(span))
+    try:
+        yield
+    finally:
+        context.detach(token)

@@ -1,0 +1,341 @@
+"""A Circle actor owns the policy of one chain: what is asked of Circle, when, and by whose leave.
+
+An ask waits until its wave is complete, the breaker lets a call through and the wallet set is known.
+What goes together is stored as one request, in the transaction that checks each member's lease and
+epoch, and only then sent. A request that was stored earlier, by whomever, is sent again exactly as it
+stands until its outcome is known. Calls run beside the actor; their answers come back as messages,
+become one result for each member, and are kept until the writer has committed them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TypeAlias, assert_never
+from uuid import UUID
+
+from wallet_provisioning.actors import spans
+from wallet_provisioning.actors.calls import (
+    Batch,
+    CallEnded,
+    CircleCalls,
+    SetCallEnded,
+    broken_call,
+    failure_of,
+    is_refused_for_good,
+    order_of,
+    use_span,
+)
+from wallet_provisioning.actors.outbox import Outbox
+from wallet_provisioning.actors.seat import ChainSeat
+from wallet_provisioning.actors.settling import Settler
+from wallet_provisioning.actors.waiting import MOMENT, Ask, WaitingRoom, Wave
+from wallet_provisioning.actors.walletset import WalletSet, WalletSetOptions
+from wallet_provisioning.actors.writer import Assignment, BatchRecorded, WriterMessage
+from wallet_provisioning.http.circle.answers import CallFailed, WalletSetMade
+from wallet_provisioning.http.circle.breaker import BreakerState, Permit
+from wallet_provisioning.jobs.chains import Chain
+from wallet_provisioning.jobs.outcomes import Outcome, Waiting
+from wallet_provisioning.store.database import Database
+from wallet_provisioning.store.errors import StoreUnavailableError
+from wallet_provisioning.store.wallets import Opened, RequestMember, StoredRequest, open_request
+from wallet_provisioning.supervision.actor import Actor
+from wallet_provisioning.supervision.address import Address
+from wallet_provisioning.supervision.incidents import ChildEnded
+from wallet_provisioning.supervision.life import Life
+from wallet_provisioning.telemetry.events import Emit, StaleRefused
+
+_AFTER_OUTAGE = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provision:
+    """Command: see that this job has its wallet on this chain. Asking twice is asking once."""
+
+    assignment: Assignment
+    wave: Wave | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MomentOver:
+    """Timer: what waits has waited long enough for company."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TryAgain:
+    """Timer: the pause after an outage of the store is over."""
+
+
+CircleMessage: TypeAlias = (
+    Provision | CallEnded | SetCallEnded | BatchRecorded | MomentOver | TryAgain | ChildEnded
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircleOptions:
+    """How a chain is served. A request older than `replay_window` is looked up before it is sent again.
+
+    `retry_configuration` is how long jobs wait where only a person can help.
+    """
+
+    wallet_set: WalletSetOptions
+    replay_window: timedelta
+    retry_configuration: timedelta
+
+
+class CircleActor(Actor[CircleMessage]):
+    """Serves one chain."""
+
+    def __init__(
+        self,
+        life: Life,
+        *,
+        chain: Chain,
+        database: Database,
+        client: CircleCalls,
+        writer: Address[WriterMessage],
+        seat: ChainSeat,
+        options: CircleOptions,
+        emit: Emit,
+    ) -> None:
+        """Sit down on the chain's seat."""
+        super().__init__(life)
+        self._chain = chain
+        self._database = database
+        self._client = client
+        self._seat = seat
+        self._options = options
+        self._emit = emit
+        self._room = WaitingRoom(chain.name)
+        self._outbox = Outbox(chain.name, writer, life.me)
+        self._settler = Settler(life.path, database, options.retry_configuration, emit)
+        self._wallet_set = WalletSet(life.path, database, options.wallet_set)
+        self._batches: dict[int, Batch] = {}
+        self._postponed: list[CallEnded | SetCallEnded] = []
+        self._number = 0
+        self._is_making_set = False
+        self._has_timer = False
+        self._is_pausing = False
+
+    def started(self) -> None:
+        """Take over the breaker; one that was open lets probes through."""
+        self._seat.take_over(self.life.clock, self._emit)
+
+    def receive(self, message: CircleMessage) -> None:
+        """Take note of this and all that waits, then send what can be sent."""
+        for each in (message, *self.take_waiting()):
+            self._note(each)
+        self._advance()
+        self._seat.publish(in_flight=len(self._batches), waiting=len(self._room))
+
+    def is_drained(self) -> bool:
+        """Return whether no call is under way and every result is committed."""
+        return not (self._batches or len(self._outbox) or self._postponed)
+
+    def _note(self, message: CircleMessage) -> None:
+        match message:
+            case Provision():
+                self._let_wait(message)
+            case CallEnded() | SetCallEnded():
+                self._take_answer(message)
+            case BatchRecorded():
+                self._outbox.forget(message.batch)
+            case MomentOver():
+                self._has_timer = False
+            case TryAgain():
+                self._try_again()
+            case ChildEnded():
+                self._outbox.tell_all_again()
+            case _:
+                assert_never(message)
+
+    # Asks.
+
+    def _let_wait(self, wish: Provision) -> None:
+        """Let a job wait for its wallet, unless it waits already, is under way, or is done."""
+        assignment = wish.assignment
+        if self._room.holds(assignment) or self._is_under_way(assignment):
+            return
+        if self._outbox.tell_again(assignment):
+            return
+        span = spans.start_chain(assignment.job, self._chain.name, assignment.span)
+        now = self.life.clock.monotonic()
+        self._room.add(Ask(assignment=assignment, span=span, wave=wish.wave, since=now))
+
+    def _is_under_way(self, assignment: Assignment) -> bool:
+        asks = (batch.asks.get(assignment.job.user_id) for batch in self._batches.values())
+        return any(ask is not None and ask.assignment.job == assignment.job for ask in asks)
+
+    def _advance(self) -> None:
+        """Send what waits, as far as it is time, the breaker allows it and the store is there."""
+        try:
+            while not self._is_pausing and self._room.is_ready(self.life.clock.monotonic()):
+                wallet_set = self._wallet_set.find()
+                permit = None if wallet_set is None and self._is_making_set else self._admit()
+                if permit is None:
+                    break
+                if wallet_set is None:
+                    self._make_wallet_set(permit)
+                    break
+                self._send(self._room.take(), wallet_set, permit)
+        except StoreUnavailableError:
+            self._pause()
+        self._wait_a_moment()
+
+    def _admit(self) -> Permit | None:
+        """Return leave for one call; where the breaker is open, those who wait are told so."""
+        admitted = self._seat.admit(self.life.clock, self._emit)
+        if isinstance(admitted, Permit):
+            return admitted
+        if self._seat.breaker.state is BreakerState.OPEN:
+            waiting = Waiting(message=admitted.reason, delay=admitted.retry_in)
+            self._outbox.answer(self._room.take(len(self._room)), waiting)
+        return None
+
+    def _wait_a_moment(self) -> None:
+        """Have another look soon, where somebody waits only for company."""
+        is_young = len(self._room) > 0 and not self._room.is_ready(self.life.clock.monotonic())
+        if is_young and not self._has_timer and not self._is_pausing:
+            self._has_timer = True
+            self.tell_later(MOMENT, MomentOver())
+
+    # The wallet set.
+
+    def _make_wallet_set(self, permit: Permit) -> None:
+        self._is_making_set = True
+        self.life.runtime.submit(
+            partial(self._call_for_set, permit),
+            self.life.me,
+            lambda error: SetCallEnded(answer=broken_call(error), permit=permit),
+        )
+
+    async def _call_for_set(self, permit: Permit) -> CircleMessage:
+        options = self._options.wallet_set
+        answer = await self._client.create_wallet_set(
+            chain=self._chain.name, key=options.key, name=options.name
+        )
+        return SetCallEnded(answer=answer, permit=permit)
+
+    def _take_set(self, message: SetCallEnded) -> None:
+        match message.answer:
+            case WalletSetMade(wallet_set_id=made):
+                self._wallet_set.save(made)
+                self._seat.record(message.permit, None, self.life.clock, self._emit)
+            case CallFailed() as failed:
+                self._seat.record(message.permit, failed, self.life.clock, self._emit)
+                self._outbox.answer(self._room.take(len(self._room)), self._set_failure(failed))
+        self._is_making_set = False
+
+    def _set_failure(self, failed: CallFailed) -> Outcome:
+        """Return what it means for a job that there is no wallet set: a plain no is nobody's attempt."""
+        wait = self._options.retry_configuration
+        if is_refused_for_good(failed):
+            return Waiting(message=f"no wallet set: {failed.message}", delay=wait)
+        return failure_of(failed, wait)
+
+    # Requests.
+
+    def _send(self, asks: list[Ask], wallet_set: UUID, permit: Permit) -> None:
+        """Store what these asks need, and send it. What can't be sent now waits again."""
+        try:
+            opened = self._store(asks, wallet_set)
+        except StoreUnavailableError:
+            self._room.put_back(asks)
+            self._seat.breaker.release(permit)
+            raise
+        by_user = {ask.user_id: ask for ask in asks}
+        self._drop(by_user, opened.fenced_off)
+        for user_id, live in opened.live.items():
+            self._outbox.answer([by_user.pop(user_id)], live)
+        permits = [permit]
+        new = () if opened.request is None else (opened.request,)
+        for request in (*new, *opened.unresolved):
+            self._send_request(request, by_user, permits)
+        for unused in permits:
+            self._seat.breaker.release(unused)
+        self._room.put_back(list(by_user.values()))
+
+    def _store(self, asks: Sequence[Ask], wallet_set: UUID) -> Opened:
+        members = [
+            RequestMember(job_id=ask.assignment.job.id, epoch=ask.assignment.job.epoch, user_id=ask.user_id)
+            for ask in asks
+        ]
+        with self._database.write(self.life.path, "open_request") as tx:
+            return open_request(tx, chain=self._chain, wallet_set_id=wallet_set, members=members)
+
+    def _send_request(self, request: StoredRequest, by_user: dict[UUID, Ask], permits: list[Permit]) -> None:
+        """Send one stored request for those who wait for it, or join the call that is under way."""
+        members = [member.user_id for member in request.members if member.user_id in by_user]
+        under_way = next((each for each in self._batches.values() if each.request.id == request.id), None)
+        if under_way is not None:
+            under_way.asks.update({user_id: by_user.pop(user_id) for user_id in members})
+            return
+        permit = permits.pop() if permits else self._admit()
+        if permit is None:
+            return
+        asks = {user_id: by_user.pop(user_id) for user_id in members}
+        self._number += 1
+        self._call(Batch(number=self._number, request=request, permit=permit, asks=asks))
+
+    def _call(self, batch: Batch) -> None:
+        self._batches[batch.number] = batch
+        with use_span(next((ask.span for ask in batch.asks.values()), None)):
+            self.life.runtime.submit(
+                partial(self._fulfil, batch),
+                self.life.me,
+                lambda error: CallEnded(batch=batch.number, answer=broken_call(error)),
+            )
+
+    async def _fulfil(self, batch: Batch) -> CircleMessage:
+        age = batch.request.age
+        is_old = age is not None and age > self._options.replay_window
+        answer = await self._client.fulfil(
+            order_of(batch.request), chain=self._chain.name, look_up_first=is_old
+        )
+        return CallEnded(batch=batch.number, answer=answer)
+
+    def _drop(self, by_user: dict[UUID, Ask], members: Sequence[RequestMember]) -> None:
+        """Forget asks whose job is no longer held by who asked."""
+        for member in members:
+            spans.end_chain(by_user.pop(member.user_id).span, None)
+            what = f"request {self._chain.name}"
+            self._emit(
+                StaleRefused(job_id=member.job_id, epoch=member.epoch, what=what, actor=self.life.path)
+            )
+
+    # Answers.
+
+    def _take_answer(self, message: CallEnded | SetCallEnded) -> None:
+        """Act on an answer; one that can't be settled for an outage of the store is kept for later."""
+        try:
+            if isinstance(message, SetCallEnded):
+                self._take_set(message)
+            else:
+                self._settle(message)
+        except StoreUnavailableError:
+            self._postponed.append(message)
+            self._pause()
+
+    def _settle(self, message: CallEnded) -> None:
+        batch = self._batches.get(message.batch)
+        if batch is None:
+            return
+        outcomes = self._settler.outcomes(batch, message.answer)
+        del self._batches[message.batch]
+        failure = message.answer if isinstance(message.answer, CallFailed) else None
+        self._seat.record(batch.permit, failure, self.life.clock, self._emit)
+        self._outbox.answer_batch(batch, outcomes)
+        self._room.put_back([ask.at_once() for ask in batch.unanswered(outcomes)])
+
+    # Outages of the store.
+
+    def _pause(self) -> None:
+        if not self._is_pausing:
+            self._is_pausing = True
+            self.tell_later(_AFTER_OUTAGE, TryAgain())
+
+    def _try_again(self) -> None:
+        self._is_pausing = False
+        postponed, self._postponed = self._postponed, []
+        for message in postponed:
+            self._take_answer(message)

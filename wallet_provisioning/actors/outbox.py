@@ -1,0 +1,80 @@
+"""Results that the writer has been told and has not yet committed: kept until it says so."""
+
+from collections.abc import Sequence
+
+from wallet_provisioning.actors import spans
+from wallet_provisioning.actors.calls import Batch, error_type_of, results_of
+from wallet_provisioning.actors.waiting import Ask
+from wallet_provisioning.actors.writer import (
+    Assignment,
+    BatchRecorded,
+    ChainResult,
+    RecordResults,
+    WriterMessage,
+)
+from wallet_provisioning.jobs.outcomes import Outcome
+from wallet_provisioning.supervision.address import Address
+
+
+class Outbox:
+    """One Circle actor's way to the writer. Telling twice is harmless: the first outcome counts."""
+
+    def __init__(self, chain: str, writer: Address[WriterMessage], me: Address[BatchRecorded]) -> None:
+        """Start with nothing to keep."""
+        self._chain = chain
+        self._writer = writer
+        self._me = me
+        self._kept: dict[int, tuple[ChainResult, ...]] = {}
+        self._number = 0
+
+    def __len__(self) -> int:
+        """Return how many messages the writer has not committed yet."""
+        return len(self._kept)
+
+    def answer(self, asks: Sequence[Ask], outcome: Outcome) -> None:
+        """Give the same outcome to asks that needed no call of their own."""
+        for ask in asks:
+            spans.end_chain(ask.span, error_type_of(outcome))
+        self._keep(
+            tuple(
+                ChainResult(
+                    user_id=ask.user_id, chain=self._chain, outcome=outcome, assignment=ask.assignment
+                )
+                for ask in asks
+            )
+        )
+
+    def answer_batch(self, batch: Batch, outcomes: dict[str, Outcome]) -> None:
+        """Give each member of a batch its outcome, by refId; a member without one is left out."""
+        results = results_of(batch, outcomes)
+        for result in results:
+            ask = batch.asks.get(result.user_id)
+            if ask is not None:
+                spans.end_chain(ask.span, error_type_of(result.outcome))
+        self._keep(results)
+
+    def tell_again(self, assignment: Assignment) -> bool:
+        """Tell again what is kept for a job; return whether anything is."""
+        for number, results in self._kept.items():
+            if any(result.assignment == assignment for result in results):
+                self._tell(number)
+                return True
+        return False
+
+    def tell_all_again(self) -> None:
+        """Tell all that is kept again: the writer was restarted."""
+        for number in self._kept:
+            self._tell(number)
+
+    def forget(self, number: int) -> None:
+        """Forget what is committed."""
+        self._kept.pop(number, None)
+
+    def _keep(self, results: tuple[ChainResult, ...]) -> None:
+        if results:
+            self._number += 1
+            self._kept[self._number] = results
+            self._tell(self._number)
+
+    def _tell(self, number: int) -> None:
+        self._writer.tell(RecordResults(results=self._kept[number], batch=number, reply_to=self._me))

@@ -1,0 +1,162 @@
+"""What operators may see and do: the admin API's `Control`, on the tree and its surroundings."""
+
+import asyncio
+import itertools
+from collections.abc import Mapping
+
+from wallet_provisioning.actors.scheduler import WorkKnown
+from wallet_provisioning.actors.seat import ChainSeat
+from wallet_provisioning.daemon.dependencies import Dependencies
+from wallet_provisioning.http.api.control import ChainView, Check, KillMode, WorkerStatus, WorkerView
+from wallet_provisioning.http.circle.breaker import BreakerState
+from wallet_provisioning.settings import Settings
+from wallet_provisioning.store.accepting import Accepted
+from wallet_provisioning.supervision.places import ROOT
+from wallet_provisioning.supervision.reply import Reply
+from wallet_provisioning.supervision.root import Root
+from wallet_provisioning.supervision.snapshot import ActorView, ChildState
+from wallet_provisioning.supervision.supervisor import RestartChild
+from wallet_provisioning.tree import Tree
+
+_RESTART_WITHIN = 30.0
+
+
+class TreeControl:
+    """One daemon's control. Methods belong to the main loop's thread; `accepted` may be called on any."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        tree: Tree,
+        root: Root,
+        seats: Mapping[str, ChainSeat],
+        dependencies: Dependencies,
+    ) -> None:
+        """Look at what was built; nothing has to run yet."""
+        self._settings = settings
+        self._tree = tree
+        self._root = root
+        self._seats = seats
+        self._dependencies = dependencies
+        self._is_ready = False
+        self._is_draining = False
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a LIVE key is in use."""
+        return self._settings.environment.is_live
+
+    def set_ready(self) -> None:
+        """Say that everything has started."""
+        self._is_ready = True
+
+    def set_draining(self) -> None:
+        """Say that the daemon is on its way out."""
+        self._is_draining = True
+
+    def actors(self) -> tuple[ActorView, ...]:
+        """Return the tree as it stands, parents before children."""
+        return self._root.views()
+
+    async def restart(self, path: str) -> int:
+        """Restart an actor in good order; `KeyError` for an unknown path or the root."""
+        self._root.view(path)
+        parent, _, child = path.rpartition("/")
+        supervisor = self._tree.supervisors[parent or ROOT]
+        reply: Reply[int] = Reply(asyncio.get_running_loop())
+        supervisor.tell(RestartChild(child=child, reply=reply))
+        return await reply.get(_RESTART_WITHIN)
+
+    async def kill(self, path: str, mode: KillMode, reason: str | None) -> ActorView:
+        """Make an actor crash, hang or stop; it is returned as it was. `KeyError` for an unknown path."""
+        view = self._root.view(path)
+        if mode == "stop":
+            self._root.stop_one(path)
+        else:
+            self._root.kill(path, hang=mode == "hang", reason=reason or f"an operator's {mode}")
+        return view
+
+    def chains(self) -> tuple[ChainView, ...]:
+        """Return the chains that are served, in their order."""
+        return tuple(
+            ChainView(
+                chain=state.chain,
+                breaker=state.breaker.value,
+                opened_at=state.opened_at,
+                reason=state.reason,
+                in_flight=state.in_flight,
+                waiting=state.waiting,
+            )
+            for state in (seat.state for seat in self._seats.values())
+        )
+
+    def worker(self) -> WorkerView:
+        """Return how the daemon is doing."""
+        is_running = self.is_scheduler_running()
+        return WorkerView(
+            status=self._status(is_running=is_running),
+            is_running=is_running,
+            poll_interval=self._settings.poll_interval,
+            max_concurrency=self._settings.max_concurrency,
+            active_jobs=self.active_jobs(),
+        )
+
+    def checks(self) -> Mapping[str, Check]:
+        """Return what the daemon needs, by name."""
+        is_running = self.is_scheduler_running()
+        scheduler = Check(ok=is_running, detail="running" if is_running else "not running")
+        chains = {f"circle/{state.chain}": _chain_check(state) for state in self.chains()}
+        return dict(itertools.chain({"scheduler": scheduler}.items(), self._lost().items(), chains.items()))
+
+    def is_ready(self) -> bool:
+        """Whether everything has started."""
+        return self._is_ready
+
+    def is_draining(self) -> bool:
+        """Whether the daemon is on its way out."""
+        return self._is_draining
+
+    def accepted(self, accepted: Accepted) -> None:
+        """Wake the scheduler: there is a job to claim. Safe on any thread."""
+        if accepted.job.status.is_unfinished:
+            self._tree.scheduler.tell(WorkKnown())
+
+    # What the metrics read too.
+
+    def is_scheduler_running(self) -> bool:
+        """Return whether the scheduler takes jobs."""
+        return self._root.view("scheduler").state is ChildState.RUNNING
+
+    def active_jobs(self) -> int:
+        """Return how many job actors hold a job."""
+        return sum(
+            1
+            for view in self._root.views()
+            if view.path.startswith("jobs/") and view.working_on is not None and view.working_on.subject
+        )
+
+    def breakers(self) -> Mapping[str, BreakerState]:
+        """Return each chain's breaker."""
+        return {chain: seat.state.breaker for chain, seat in self._seats.items()}
+
+    def _status(self, *, is_running: bool) -> WorkerStatus:
+        if not is_running:
+            return WorkerStatus.DOWN
+        is_hindered = self._dependencies.lost() or any(
+            state is not BreakerState.CLOSED for state in self.breakers().values()
+        )
+        return WorkerStatus.DEGRADED if is_hindered else WorkerStatus.OPERATIONAL
+
+    def _lost(self) -> Mapping[str, Check]:
+        lost = self._dependencies.lost()
+        names = ["database", *(["redis"] if self._settings.redis_url else []), *lost]
+        return {
+            name: Check(ok=name not in lost, detail=lost.get(name, "reachable"))
+            for name in dict.fromkeys(names)
+        }
+
+
+def _chain_check(state: ChainView) -> Check:
+    detail = state.breaker if state.reason is None else f"{state.breaker}: {state.reason}"
+    return Check(ok=state.breaker != "open", detail=detail)

@@ -1,0 +1,248 @@
+"""The program as an object: `open` brings everything up in order, `close` takes it down in reverse.
+
+Each part is put on a stack as it is opened, so a failure half-way closes exactly what stands.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+from wallet_provisioning.actors.seat import ChainSeat
+from wallet_provisioning.clock import Clock, SystemClock
+from wallet_provisioning.daemon.circle import (
+    circle_client,
+    real_account,
+    sandbox_account,
+    sandbox_process,
+)
+from wallet_provisioning.daemon.control import TreeControl
+from wallet_provisioning.daemon.dependencies import Dependencies
+from wallet_provisioning.daemon.observing import ObservedDaemon
+from wallet_provisioning.daemon.opening import lock_of, make_database, prepare_database
+from wallet_provisioning.daemon.surroundings import api_options, message_intake, tree_options
+from wallet_provisioning.http.api.parts import Parts
+from wallet_provisioning.http.api.server import ApiServer
+from wallet_provisioning.http.circle.account import Account
+from wallet_provisioning.http.circle.client import CircleClient
+from wallet_provisioning.settings import RealCircle, Settings
+from wallet_provisioning.store.accepting import Accepted
+from wallet_provisioning.store.claims import hand_back_all
+from wallet_provisioning.store.errors import StoreError
+from wallet_provisioning.store.wakeups import Wakeups
+from wallet_provisioning.supervision.root import Root
+from wallet_provisioning.supervision.runtime import ThreadRuntime
+from wallet_provisioning.telemetry.events import Event, Notice
+from wallet_provisioning.telemetry.setup import Telemetry
+from wallet_provisioning.tree import Tree, TreeParts, build_tree
+
+_LOOK = 1.0
+_MARGIN = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Running:
+    """What stands once the tree is built; `ended` gets the reason why the tree gave up, None for a stop."""
+
+    root: Root
+    control: TreeControl
+    ended: asyncio.Future[str | None]
+
+
+class Daemon:
+    """One daemon. Everything but `emit` belongs to the event loop that `open` runs on.
+
+    `leaving` is set by whoever wants it to end. Telemetry is the caller's: several daemons may live in
+    one process.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        telemetry: Telemetry,
+        leaving: asyncio.Event | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Assign; nothing is opened. Raises `InvalidDatabaseUrlError`."""
+        self.boot = uuid4()
+        self.leaving = leaving or asyncio.Event()
+        self._settings = settings
+        self._telemetry = telemetry
+        self._clock = clock or SystemClock()
+        self._dependencies = Dependencies()
+        self._database = make_database(settings, self._clock, self.emit)
+        self._runtime = ThreadRuntime()
+        self._seats = {chain.name: ChainSeat(chain.name) for chain in settings.served}
+        self._stack = AsyncExitStack()
+        self._running: _Running | None = None
+        self._url = ""
+
+    @property
+    def url(self) -> str:
+        """Where the dashboard is, once the daemon is open."""
+        return self._url
+
+    def emit(self, event: Event) -> None:
+        """Hear an event and tell telemetry. Safe on any thread."""
+        self._dependencies.hear(event)
+        self._telemetry.emit(event)
+
+    # Up.
+
+    async def open(self) -> bool:
+        """Bring everything up; False where `leaving` was set before the database could be reached.
+
+        Raises a `StoreError`, `SandboxError` or `CannotListenError`, and then nothing stays open.
+        """
+        try:
+            return await self._open()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    async def _open(self) -> bool:
+        self._stack.enter_context(lock_of(self._database))
+        self._stack.callback(self._database.close)
+        if not await prepare_database(self._database, self._settings, self.emit, self.leaving):
+            return False
+        self._open_runtime()
+        tree = self._build_tree(await self._open_circle())
+        running = self._running = self._make_running(tree)
+        self._telemetry.observe(ObservedDaemon(running.control, self._database))
+        await self._open_api(running.control)
+        running.root.start()
+        self._watch(running.root)
+        running.control.set_ready()
+        return True
+
+    def _open_runtime(self) -> None:
+        self._runtime.start()
+        self._stack.push_async_callback(asyncio.to_thread, self._runtime.stop)
+
+    async def _open_circle(self) -> CircleClient:
+        client = circle_client(await self._open_account(), self._settings, self._clock, self.emit)
+        self._stack.push_async_callback(self._close_on_runtime, client)
+        return client
+
+    async def _open_account(self) -> Account:
+        if isinstance(self._settings.circle, RealCircle):
+            return real_account(self._settings.circle)
+        sandbox = sandbox_process(self._settings, self._clock, self.emit)
+        self._stack.push_async_callback(sandbox.stop)
+        return sandbox_account(await sandbox.start())
+
+    def _build_tree(self, client: CircleClient) -> Tree:
+        ear = Wakeups(self._database.url, self._database.dialect)
+        self._stack.push_async_callback(self._close_on_runtime, ear)
+        parts = TreeParts(
+            database=self._database,
+            client=client,
+            chains=tuple(self._settings.served),
+            seats=self._seats,
+            ear=ear,
+            consumer=message_intake(self._settings, self._database, self._clock, self.emit, self._accepted),
+            clock=self._clock,
+            chance=Random(),  # noqa: S311 - jitter, not a secret
+            emit=self.emit,
+        )
+        return build_tree(parts, tree_options(self._settings, self.boot))
+
+    def _make_running(self, tree: Tree) -> _Running:
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[str | None] = loop.create_future()
+
+        def on_end(why: str | None) -> None:
+            loop.call_soon_threadsafe(_set_once, ended, why)
+
+        root = Root(tree.root, runtime=self._runtime, clock=self._clock, on_end=on_end)
+        control = TreeControl(
+            settings=self._settings,
+            tree=tree,
+            root=root,
+            seats=self._seats,
+            dependencies=self._dependencies,
+        )
+        return _Running(root=root, control=control, ended=ended)
+
+    async def _open_api(self, control: TreeControl) -> None:
+        parts = Parts(
+            database=self._database,
+            control=control,
+            chains=self._settings.served,
+            clock=self._clock,
+            exposition=self._telemetry.render_metrics,
+            options=api_options(self._settings),
+        )
+        api = ApiServer(parts)
+        await api.start()
+        self._stack.push_async_callback(api.stop)
+        self._url = api.url
+
+    def _watch(self, root: Root) -> None:
+        """Look once a second whether the root supervisor itself hangs."""
+        watch = asyncio.create_task(_look_for_ever(root))
+        self._stack.callback(watch.cancel)
+
+    # Down.
+
+    async def wait(self) -> str | None:
+        """Return when somebody wants the daemon to end (None), or why its tree gave up."""
+        if self._running is None:
+            return None
+        leaving = asyncio.create_task(self.leaving.wait())
+        waiting: list[asyncio.Future[Any]] = [leaving, self._running.ended]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        leaving.cancel()
+        return self._running.ended.result() if self._running.ended.done() else None
+
+    async def close(self) -> None:
+        """Drain within the settings' time, hand back what is unfinished, and close everything."""
+        try:
+            if self._running is not None:
+                await self._drain(self._running)
+                await asyncio.to_thread(self._hand_back)
+        finally:
+            await self._stack.aclose()
+
+    async def _drain(self, running: _Running) -> None:
+        if running.ended.done():
+            return
+        running.control.set_draining()
+        self.emit(Notice(text="draining: nothing new is claimed, what is in hand ends or is handed back"))
+        running.root.stop()
+        limit = (self._settings.shutdown_timeout + _MARGIN).total_seconds()
+        await asyncio.wait([running.ended], timeout=limit)
+
+    def _hand_back(self) -> None:
+        """Return whatever is still in this daemon's name; if the store is away, the leases do it."""
+        try:
+            with self._database.write("daemon", "hand_back_all") as tx:
+                moved = hand_back_all(tx, holder=self.boot)
+        except StoreError:
+            return
+        for each in moved:
+            self.emit(each.event("daemon"))
+
+    async def _close_on_runtime(self, part: CircleClient | Wakeups) -> None:
+        """Close a part on the loop that it lives on."""
+        closing = asyncio.run_coroutine_threadsafe(part.aclose(), self._runtime.loop)
+        await asyncio.wait_for(asyncio.wrap_future(closing), _MARGIN.total_seconds())
+
+    def _accepted(self, accepted: Accepted) -> None:
+        if self._running is not None:
+            self._running.control.accepted(accepted)
+
+
+def _set_once(future: asyncio.Future[str | None], value: str | None) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+async def _look_for_ever(root: Root) -> None:
+    while True:
+        root.look()
+        await asyncio.sleep(_LOOK)

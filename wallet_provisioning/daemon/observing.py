@@ -1,0 +1,52 @@
+"""The program as the gauges see it: the tree is read as it stands, the store by short queries."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from wallet_provisioning.daemon.control import TreeControl
+from wallet_provisioning.http.circle.breaker import BreakerState
+from wallet_provisioning.store.database import Database
+from wallet_provisioning.store.reports import oldest_due_age, oldest_in_progress_age, queue_depths
+from wallet_provisioning.supervision.snapshot import ActorView
+
+_LEVELS = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
+
+
+class ObservedDaemon:
+    """One running daemon. Methods are safe on any thread; those that ask the store may raise `StoreError`."""
+
+    def __init__(self, control: TreeControl, database: Database) -> None:
+        """Look at a daemon."""
+        self._control = control
+        self._database = database
+
+    def active_jobs(self) -> int:
+        """Return how many job actors hold a job."""
+        return self._control.active_jobs()
+
+    def scheduler_running(self) -> bool:
+        """Return whether the scheduler takes jobs."""
+        return self._control.is_scheduler_running()
+
+    def queue_depths(self) -> Mapping[str, int]:
+        """Return how many unfinished jobs stand in each status."""
+        with self._database.read() as connection:
+            return {status.value: count for status, count in queue_depths(connection).items()}
+
+    def oldest_due_age(self) -> timedelta | None:
+        """Return how long the longest-waiting due job has been due."""
+        with self._database.read() as connection:
+            return oldest_due_age(connection)
+
+    def oldest_in_progress_age(self) -> timedelta | None:
+        """Return how long ago the longest-running job was claimed."""
+        with self._database.read() as connection:
+            return oldest_in_progress_age(connection)
+
+    def actors(self) -> Sequence[ActorView]:
+        """Return the tree."""
+        return self._control.actors()
+
+    def breakers(self) -> Mapping[str, int]:
+        """Return each chain's breaker: 0 closed, 1 half-open, 2 open."""
+        return {chain: _LEVELS[state] for chain, state in self._control.breakers().items()}

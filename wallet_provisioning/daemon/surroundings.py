@@ -1,0 +1,83 @@
+"""What the settings mean for the parts around the tree: API, messages, telemetry."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from pydantic import SecretStr
+
+from wallet_provisioning.clock import Clock
+from wallet_provisioning.daemon.circle import wallet_set_options
+from wallet_provisioning.http.api.parts import ApiOptions
+from wallet_provisioning.intake.consumer import MessageIntake
+from wallet_provisioning.intake.desk import IntakeParts
+from wallet_provisioning.intake.options import IntakeOptions
+from wallet_provisioning.settings import SandboxCircle, Settings
+from wallet_provisioning.store.accepting import Accepted
+from wallet_provisioning.store.database import Database
+from wallet_provisioning.telemetry.events import Emit
+from wallet_provisioning.telemetry.options import LogOptions, MetricOptions, TelemetryOptions
+from wallet_provisioning.tree import TreeOptions
+
+_READABLE = {"auto": None, "json": False, "text": True}
+
+
+def telemetry_options(settings: Settings) -> TelemetryOptions:
+    """Return how this process logs, measures and traces."""
+    return TelemetryOptions(
+        logs=LogOptions(
+            level=settings.log_level, readable=_READABLE[settings.log_format], routes_libraries=True
+        ),
+        metrics=MetricOptions(entity_labels=settings.metrics_entity_labels),
+        service_name=settings.service_name,
+        is_global=True,
+    )
+
+
+def api_options(settings: Settings) -> ApiOptions:
+    """Return how the API listens and whom it lets in."""
+    return ApiOptions(
+        host=settings.admin_host,
+        port=settings.admin_port,
+        admin_token=_text(settings.admin_token),
+        admin_read_token=_text(settings.admin_read_token),
+        kyc_webhook_secret=_text(settings.kyc_webhook_secret),
+        max_attempts=settings.max_attempts,
+        registers_unknown=isinstance(settings.circle, SandboxCircle),
+    )
+
+
+def tree_options(settings: Settings, holder: UUID) -> TreeOptions:
+    """Return what the tree is told."""
+    return TreeOptions(
+        holder=holder,
+        max_concurrency=settings.max_concurrency,
+        batch_size=settings.job_batch_size,
+        poll_interval=settings.poll_interval,
+        lease=settings.lease,
+        job_timeout=settings.job_timeout,
+        replay_window=settings.replay_window,
+        include_retries=settings.enable_retries,
+        backoff=settings.backoff,
+        drain=settings.shutdown_timeout,
+        wallet_set=wallet_set_options(settings),
+    )
+
+
+def message_intake(
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    emit: Emit,
+    accepted: Callable[[Accepted], None],
+) -> MessageIntake | None:
+    """Return what takes injected messages, None where no Redis is set."""
+    if settings.redis_url is None:
+        return None
+    return MessageIntake(
+        IntakeOptions(redis_url=settings.redis_url, max_attempts=settings.max_attempts),
+        IntakeParts(database=database, served=settings.served, accepted=accepted, emit=emit, clock=clock),
+    )
+
+
+def _text(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()

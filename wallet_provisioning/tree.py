@@ -1,0 +1,315 @@
+"""The supervision tree, as a list: who lives where, who restarts whom, how long a stop may take.
+
+    /            restarts each of its children alone
+    ├─ writer    group commits
+    ├─ circle    one Circle actor a chain
+    ├─ jobs      the pool of job actors, drained together
+    ├─ scheduler
+    ├─ rescuer
+    ├─ listener
+    └─ intake    only with Redis
+
+They start from the top and stop from the bottom: first nothing comes in, then nothing is claimed, then
+jobs end, calls end, and the last results are committed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+from typing import assert_never
+from uuid import UUID
+
+from wallet_provisioning.actors.calls import CircleCalls
+from wallet_provisioning.actors.circle import CircleActor, CircleMessage, CircleOptions
+from wallet_provisioning.actors.job import JobActor, JobMessage, JobOptions
+from wallet_provisioning.actors.listener import Ear, ListenerActor
+from wallet_provisioning.actors.rescuer import RescuerActor, RescuerMessage
+from wallet_provisioning.actors.scheduler import SchedulerActor, SchedulerMessage, SchedulerOptions
+from wallet_provisioning.actors.seat import ChainSeat
+from wallet_provisioning.actors.walletset import WalletSetOptions
+from wallet_provisioning.actors.writer import WriterActor, WriterMessage
+from wallet_provisioning.clock import Clock
+from wallet_provisioning.intake.actor import Consumer, IntakeActor
+from wallet_provisioning.jobs.backoff import Backoff
+from wallet_provisioning.jobs.chains import Chain
+from wallet_provisioning.jobs.moves import ClaimedJob
+from wallet_provisioning.store.database import Database
+from wallet_provisioning.supervision.actor import Recipe, recipe
+from wallet_provisioning.supervision.address import Address
+from wallet_provisioning.supervision.child import Cell, Child, Family
+from wallet_provisioning.supervision.incidents import (
+    ChildEnded,
+    ChildStarted,
+    ChildStopped,
+    Incident,
+    Undeliverable,
+)
+from wallet_provisioning.supervision.places import ROOT, Places
+from wallet_provisioning.supervision.snapshot import EndReason
+from wallet_provisioning.supervision.supervisor import Policy, Supervisor
+from wallet_provisioning.telemetry.events import (
+    ActorEnded,
+    ActorStarted,
+    DeadLetter,
+    Emit,
+    Event,
+)
+
+_SMALL = timedelta(seconds=1)
+_SHARE_OF_JOBS = 0.85
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeOptions:
+    """What the tree is told by the settings. `drain` bounds the whole of an orderly stop."""
+
+    holder: UUID
+    max_concurrency: int
+    batch_size: int
+    poll_interval: timedelta
+    lease: timedelta
+    job_timeout: timedelta
+    replay_window: timedelta
+    include_retries: bool
+    backoff: Backoff
+    drain: timedelta
+    wallet_set: WalletSetOptions
+    retry_configuration: timedelta = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeParts:
+    """What the tree stands on. `consumer` is None where no Redis is set."""
+
+    database: Database
+    client: CircleCalls
+    chains: Sequence[Chain]
+    seats: Mapping[str, ChainSeat]
+    ear: Ear
+    consumer: Consumer | None
+    clock: Clock
+    chance: Random
+    emit: Emit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """The tree, ready to be started at its root, and the addresses that the outside may tell."""
+
+    root: Cell
+    scheduler: Address[SchedulerMessage]
+    supervisors: Mapping[str, Address[object]]
+
+
+class _Builder:
+    """Wires the addresses first, then lists the children."""
+
+    def __init__(self, parts: TreeParts, options: TreeOptions) -> None:
+        self._parts = parts
+        self._options = options
+        self._places = Places(parts.clock, self._observe)
+        self.writer: Address[WriterMessage] = self._places.address("writer")
+        self.scheduler: Address[SchedulerMessage] = self._places.address("scheduler")
+        self.rescuer: Address[RescuerMessage] = self._places.address("rescuer")
+        self.chains: dict[str, Address[CircleMessage]] = {
+            chain.name: self._places.address(f"circle/{chain.name}") for chain in parts.chains
+        }
+        self.jobs: dict[str, Address[JobMessage]] = {
+            path: self._places.address(path)
+            for path in (f"jobs/{number}" for number in range(1, options.max_concurrency + 1))
+        }
+
+    def build(self) -> Tree:
+        family = self._places.family(ROOT, self._top())
+        root = Child(
+            id=ROOT,
+            recipe=self._supervisor(family, Policy()),
+            family=family,
+        )
+        supervisors: dict[str, Address[object]] = {
+            path: self._places.address(path) for path in (ROOT, "circle", "jobs")
+        }
+        return Tree(root=self._places.cell(ROOT, root), scheduler=self.scheduler, supervisors=supervisors)
+
+    # The tree, floor by floor.
+
+    def _top(self) -> list[Child]:
+        children = [
+            self._writer(),
+            self._branch(
+                "circle", [self._circle(chain) for chain in self._parts.chains], Policy(stops_together=True)
+            ),
+            self._branch("jobs", [self._job(path) for path in self.jobs], Policy(stops_together=True)),
+            self._scheduler(),
+            self._rescuer(),
+            self._listener(),
+        ]
+        if self._parts.consumer is not None:
+            children.append(self._intake(self._parts.consumer))
+        return children
+
+    def _branch(self, name: str, children: list[Child], policy: Policy) -> Child:
+        family = self._places.family(name, children)
+        drain = max(child.drain for child in children) + 3 * _SMALL
+        watchers = (self.rescuer,)
+        return Child(
+            id=name,
+            recipe=self._supervisor(family, policy),
+            family=family,
+            drain=drain,
+            watchers=watchers,
+        )
+
+    def _writer(self) -> Child:
+        parts, options = self._parts, self._options
+        return Child(
+            id="writer",
+            recipe=recipe(
+                WriterActor,
+                database=parts.database,
+                backoff=options.backoff,
+                chance=parts.chance,
+                scheduler=self.scheduler,
+                emit=parts.emit,
+                forget_after=options.job_timeout + options.lease,
+            ),
+            drain=_SMALL,
+            watchers=(self.rescuer, *self.chains.values(), *self.jobs.values()),
+        )
+
+    def _circle(self, chain: Chain) -> Child:
+        parts, options = self._parts, self._options
+        return Child(
+            id=chain.name,
+            recipe=recipe(
+                CircleActor,
+                chain=chain,
+                database=parts.database,
+                client=parts.client,
+                writer=self.writer,
+                seat=parts.seats[chain.name],
+                options=CircleOptions(
+                    wallet_set=options.wallet_set,
+                    replay_window=options.replay_window,
+                    retry_configuration=options.retry_configuration,
+                ),
+                emit=parts.emit,
+            ),
+            drain=options.drain * (1 - _SHARE_OF_JOBS),
+            watchers=(self.rescuer, *self.jobs.values()),
+        )
+
+    def _job(self, path: str) -> Child:
+        parts, options = self._parts, self._options
+        return Child(
+            id=path.rpartition("/")[2],
+            recipe=recipe(
+                JobActor,
+                database=parts.database,
+                circle=self.chains,
+                writer=self.writer,
+                scheduler=self.scheduler,
+                options=JobOptions(
+                    lease=options.lease,
+                    timeout=options.job_timeout,
+                    retry_unserved=options.backoff.maximum,
+                ),
+                emit=parts.emit,
+            ),
+            drain=options.drain * _SHARE_OF_JOBS,
+            watchers=(self.rescuer,),
+            is_blameless=_had_a_job,
+        )
+
+    def _scheduler(self) -> Child:
+        parts, options = self._parts, self._options
+        return Child(
+            id="scheduler",
+            recipe=recipe(
+                SchedulerActor,
+                database=parts.database,
+                job_actors=self.jobs,
+                options=SchedulerOptions(
+                    holder=options.holder,
+                    batch_size=options.batch_size,
+                    poll_interval=options.poll_interval,
+                    lease=options.lease,
+                    include_retries=options.include_retries,
+                ),
+                emit=parts.emit,
+            ),
+            drain=_SMALL,
+            watchers=(self.rescuer,),
+        )
+
+    def _rescuer(self) -> Child:
+        return Child(
+            id="rescuer",
+            recipe=recipe(
+                RescuerActor,
+                database=self._parts.database,
+                scheduler=self.scheduler,
+                look_every=min(timedelta(seconds=1), self._options.lease / 2),
+                emit=self._parts.emit,
+            ),
+            drain=_SMALL,
+            watchers=(self.rescuer,),
+        )
+
+    def _listener(self) -> Child:
+        return Child(
+            id="listener",
+            recipe=recipe(ListenerActor, ear=self._parts.ear, scheduler=self.scheduler),
+            drain=_SMALL,
+            watchers=(self.rescuer,),
+        )
+
+    def _intake(self, consumer: Consumer) -> Child:
+        return Child(
+            id="intake",
+            recipe=recipe(IntakeActor, consumer=consumer, patience=3 * _SMALL),
+            drain=4 * _SMALL,
+            watchers=(self.rescuer,),
+        )
+
+    def _supervisor(self, family: Family, policy: Policy) -> Recipe:
+        return recipe(Supervisor, family=family, policy=policy, observe=self._observe)
+
+    def _observe(self, incident: Incident) -> None:
+        """Turn what the supervision layer tells into events of the house."""
+        match incident:
+            case ChildStarted():
+                event: Event = ActorStarted(path=incident.path, incarnation=incident.incarnation)
+            case ChildStopped():
+                event = ActorEnded(path=incident.path, incarnation=incident.incarnation, reason="stop")
+            case ChildEnded():
+                event = _ended(incident)
+            case Undeliverable():
+                event = DeadLetter(path=incident.path, message=incident.message, why="its actor was stopped")
+            case _:
+                assert_never(incident)
+        self._parts.emit(event)
+
+
+def build_tree(parts: TreeParts, options: TreeOptions) -> Tree:
+    """Return the production tree, wired and not yet started."""
+    return _Builder(parts, options).build()
+
+
+def _had_a_job(ended: ChildEnded) -> bool:
+    """Return whether a job was in hand: poison jobs never end the process."""
+    return ended.reason is not EndReason.START_FAILED and isinstance(ended.held, ClaimedJob)
+
+
+def _ended(incident: ChildEnded) -> ActorEnded:
+    return ActorEnded(
+        path=incident.path,
+        incarnation=incident.incarnation,
+        reason=incident.reason,
+        error=incident.error,
+        message=incident.message,
+        stack=incident.stack,
+        trace_id=incident.trace_id,
+        job_id=incident.held.id if isinstance(incident.held, ClaimedJob) else None,
+    )
