@@ -4,6 +4,7 @@ Each part is put on a stack as it is opened, so a failure half-way closes exactl
 """
 
 import asyncio
+import contextlib
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,7 +32,7 @@ from wallet_provisioning.http.circle.client import CircleClient
 from wallet_provisioning.settings import RealCircle, Settings
 from wallet_provisioning.store.accepting import Accepted
 from wallet_provisioning.store.claims import hand_back_all
-from wallet_provisioning.store.errors import StoreError
+from wallet_provisioning.store.errors import StoreError, StoreUnavailableError
 from wallet_provisioning.store.wakeups import Wakeups
 from wallet_provisioning.supervision.root import Root
 from wallet_provisioning.supervision.runtime import ThreadRuntime
@@ -107,17 +108,39 @@ class Daemon:
     async def _open(self) -> bool:
         self._stack.enter_context(lock_of(self._database))
         self._stack.callback(self._database.close)
-        if not await prepare_database(self._database, self._settings, self.emit, self.leaving):
-            return False
         self._open_runtime()
         tree = self._build_tree(await self._open_circle())
-        running = self._running = self._make_running(tree)
+        running = self._make_running(tree)
+        if not await self._prepare_database(running.control):
+            return False
+        self._running = running
         self._telemetry.observe(ObservedDaemon(running.control, self._database))
         await self._open_api(running.control)
         running.root.start()
         self._watch(running.root)
         running.control.set_ready()
         return True
+
+    async def _prepare_database(self, control: TreeControl) -> bool:
+        """Prepare the database; while it can't be reached the API tells so. False where we shall leave."""
+        while not self.leaving.is_set():
+            try:
+                await asyncio.to_thread(prepare_database, self._database, self._settings, self.emit)
+            except StoreUnavailableError as error:
+                if self._database.dialect == "sqlite":
+                    raise
+                await self._wait_for_database(error, control)
+            else:
+                return True
+        return False
+
+    async def _wait_for_database(self, error: StoreUnavailableError, control: TreeControl) -> None:
+        if not self._url:
+            self.emit(Notice(text=f"waiting for the database: {error}", level="warning"))
+            await self._open_api(control)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK):
+                await self.leaving.wait()
 
     def _open_runtime(self) -> None:
         self._runtime.start()
@@ -169,6 +192,9 @@ class Daemon:
         return _Running(root=root, control=control, ended=ended)
 
     async def _open_api(self, control: TreeControl) -> None:
+        """Serve the API, unless it does already."""
+        if self._url:
+            return
         parts = Parts(
             database=self._database,
             control=control,

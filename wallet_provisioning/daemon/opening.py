@@ -1,21 +1,18 @@
 """Bringing the database up: locked, migrated or checked, stamped, and free of a dead daemon's holds."""
 
-import asyncio
 from contextlib import AbstractContextManager, nullcontext
 
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.settings import Settings
 from wallet_provisioning.store.claims import rescue_orphans
 from wallet_provisioning.store.database import Database
-from wallet_provisioning.store.errors import StoreUnavailableError
 from wallet_provisioning.store.lock import EmbeddedLock
 from wallet_provisioning.store.schema import migrate, require_current
 from wallet_provisioning.store.stamp import stamp_environment
-from wallet_provisioning.telemetry.events import Emit, Notice
+from wallet_provisioning.telemetry.events import Emit
 
 _OTHER_THREADS = 16
 _MOST_CONNECTIONS = 64
-_RETRY = 1.0
 
 
 def make_database(settings: Settings, clock: Clock, emit: Emit) -> Database:
@@ -29,30 +26,11 @@ def lock_of(database: Database) -> AbstractContextManager[object]:
     return EmbeddedLock(database.url) if database.dialect == "sqlite" else nullcontext()
 
 
-async def prepare_database(
-    database: Database, settings: Settings, emit: Emit, leaving: asyncio.Event
-) -> bool:
-    """Wait for the database and prepare it; False where a signal came first.
+def prepare_database(database: Database, settings: Settings, emit: Emit) -> None:
+    """Bring the database up for this daemon; blocks, so call it in a thread.
 
-    Raises `SchemaTooOldError`, `WrongEnvironmentError` or `StoreUnusableError`.
+    Raises `StoreUnavailableError`, `SchemaTooOldError` or `WrongEnvironmentError`.
     """
-    is_told = False
-    while not leaving.is_set():
-        try:
-            await asyncio.to_thread(_prepare, database, settings, emit)
-        except StoreUnavailableError as error:
-            if database.dialect == "sqlite":
-                raise
-            if not is_told:
-                emit(Notice(text=f"waiting for the database: {error}", level="warning"))
-                is_told = True
-            await _pause(leaving)
-        else:
-            return True
-    return False
-
-
-def _prepare(database: Database, settings: Settings, emit: Emit) -> None:
     if database.dialect == "sqlite":
         migrate(database.url)
     require_current(database)
@@ -68,11 +46,3 @@ def _free_orphans(database: Database, emit: Emit) -> None:
         moved = rescue_orphans(tx)
     for each in moved:
         emit(each.event("daemon"))
-
-
-async def _pause(leaving: asyncio.Event) -> None:
-    try:
-        async with asyncio.timeout(_RETRY):
-            await leaving.wait()
-    except TimeoutError:
-        pass
