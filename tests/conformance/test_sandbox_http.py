@@ -7,6 +7,7 @@ import pytest
 from tests.sandbox_support import REQUEST_ID, TEST_KEY, sandbox
 
 SETS = "/v1/w3s/developer/walletSets"
+SOME_ID = "5d1f5b0c-9d3c-4b51-9c0e-6a3a6d0f0001"
 
 
 @pytest.mark.parametrize(
@@ -17,7 +18,7 @@ SETS = "/v1/w3s/developer/walletSets"
         "/v1/w3s/developer/wallets",
         SETS,
         "/v1/w3s/wallets/",
-        f"/v1/w3s/wallets/{uuid4()}/balances",
+        f"/v1/w3s/wallets/{SOME_ID}/balances",
     ],
 )
 @pytest.mark.parametrize("api_key", [TEST_KEY, None])
@@ -36,7 +37,7 @@ async def test_a_path_that_does_not_exist_is_404_in_json(
         ("DELETE", "/v1/w3s/wallets", "GET"),
         ("POST", "/v1/w3s/wallets", "GET"),
         ("PUT", "/v1/w3s/developer/wallets", "POST"),
-        ("DELETE", f"/v1/w3s/wallets/{uuid4()}", "GET,PUT"),
+        ("DELETE", f"/v1/w3s/wallets/{SOME_ID}", "GET,PUT"),
         ("POST", "/ping", "GET"),
     ],
 )

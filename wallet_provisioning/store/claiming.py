@@ -1,0 +1,242 @@
+"""The claim itself: lock the due jobs, take them, audit it. Two texts, one meaning.
+
+PostgreSQL does it in one statement for the whole batch. The alternatives lost: one statement a job
+costs a round trip each; choosing, updating and auditing in three statements costs two more on the
+way from an accepted job to its first request, where an idle system's latency lies. `SKIP LOCKED` lets
+daemons pass each other. The due jobs are locked in a CTE of their own, since PostgreSQL must not run
+the choice again for each row of the update. The clock is read in a subquery: as a plain function call
+it would be no condition for the index, and every waiting job would be looked at.
+
+SQLite has one writer at a time, so choosing first and writing then is safe there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Integer, Interval, bindparam, func, literal, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.sql.expression import TextualSelect
+
+from wallet_provisioning.jobs.errors import ErrorType
+from wallet_provisioning.jobs.moves import ClaimedJob, Failure
+from wallet_provisioning.jobs.states import TABLE, JobStatus, MoveName, WalletStatus
+from wallet_provisioning.store.audit import AuditEntry, write_entries
+from wallet_provisioning.store.columns import Document, Id, Time, Words, iso
+from wallet_provisioning.store.ids import new_id
+from wallet_provisioning.store.sets import one_of
+from wallet_provisioning.store.tables import CLAIMABLE, jobs, wallets
+from wallet_provisioning.store.transaction import Transaction
+from wallet_provisioning.store.views import Fields
+
+_CLAIM = TABLE[MoveName.CLAIM]
+
+# claim: take due jobs for a holder, with one audit row each; returns them with their wallets
+_CLAIM_ON_POSTGRESQL = """
+WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS now),
+due AS MATERIALIZED (
+    SELECT id, status, next_retry_at, due_at
+    FROM wallet_provisioning_jobs
+    WHERE status IN ('queued', 'retry') AND due_at <= (SELECT now FROM moment) {narrower}
+    ORDER BY due_at, id
+    LIMIT :limit
+    FOR UPDATE SKIP LOCKED
+),
+taken AS (
+    UPDATE wallet_provisioning_jobs AS j
+    SET status = 'in_progress', attempt_count = j.attempt_count + 1, epoch = j.epoch + 1,
+        next_retry_at = NULL, lease_until = moment.now + :lease, lease_holder = :holder,
+        claimed_at = moment.now, started_at = coalesce(j.started_at, moment.now),
+        updated_at = moment.now
+    FROM due, moment
+    WHERE j.id = due.id
+    RETURNING j.id, j.user_id, j.chains, j.epoch, j.revision, j.attempt_count, j.max_attempts,
+        j.crash_count, j.error_type, j.error_message, j.traceparent, j.trace_id, due.due_at,
+        due.status AS status_before, due.next_retry_at AS retry_before
+),
+numbered AS (
+    SELECT taken.*, row_number() OVER (ORDER BY due_at, id) AS number,
+        CASE WHEN error_type IS NOT NULL
+             THEN jsonb_build_object('type', error_type, 'message', error_message) END AS error
+    FROM taken
+),
+audited AS (
+    INSERT INTO audit_logs (id, user_id, actor, action, resource_type, resource_id, changes, status,
+        created_at, trace_id, job_id, epoch)
+    SELECT (:audit_ids)[CAST(number AS integer)], user_id, :actor, :action, 'job', id,
+        jsonb_build_object(
+            'before', jsonb_build_object('status', status_before, 'attempt_count', attempt_count - 1,
+                'crash_count', crash_count, 'error', error, 'next_retry_at',
+                to_char(retry_before AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')),
+            'after', jsonb_build_object('status', 'in_progress', 'attempt_count', attempt_count,
+                'crash_count', crash_count, 'error', error, 'next_retry_at', NULL)),
+        :audit_status, now, trace_id, id, epoch
+    FROM numbered, moment
+)
+SELECT id, user_id, chains, epoch, revision, attempt_count, max_attempts, crash_count, traceparent,
+    (SELECT jsonb_agg(jsonb_build_array(w.chain, w.status, w.error_type, w.error_message))
+     FROM managed_wallets AS w WHERE w.user_id = numbered.user_id) AS wallets
+FROM numbered ORDER BY number
+"""
+_QUEUED_ONLY = "AND status = 'queued'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wallet:
+    """Where a chain of a claimed job stands."""
+
+    status: str
+    error_type: str | None
+    error_message: str | None
+
+
+def take_due(
+    tx: Transaction, *, holder: UUID, limit: int, lease: timedelta, include_retries: bool
+) -> tuple[ClaimedJob, ...]:
+    """Claim due jobs, those that have waited longest first; queued ones only without retries."""
+    if limit < 1:
+        return ()
+    if tx.dialect == "sqlite":
+        return _take_on_sqlite(tx, holder, limit, lease, include_retries=include_retries)
+    parameters = {
+        "limit": limit,
+        "lease": lease,
+        "holder": holder,
+        "actor": tx.actor,
+        "action": _CLAIM.audit_action,
+        "audit_status": _CLAIM.audit_status.value,
+        "audit_ids": [new_id() for _ in range(limit)],
+    }
+    rows = tx.execute(_ALL_DUE if include_retries else _DUE_QUEUED, parameters).mappings()
+    return tuple(_claimed(row, _by_chain(row["wallets"] or ())) for row in rows)
+
+
+def _typed(narrower: str) -> TextualSelect:
+    return (
+        text(_CLAIM_ON_POSTGRESQL.format(narrower=narrower))
+        .bindparams(
+            bindparam("limit", type_=Integer),
+            bindparam("lease", type_=Interval),
+            bindparam("holder", type_=Id),
+            bindparam("actor", type_=Words),
+            bindparam("action", type_=Words),
+            bindparam("audit_status", type_=Words),
+            bindparam("audit_ids", type_=ARRAY(Id)),
+        )
+        .columns(id=Id, user_id=Id, chains=Document, wallets=Document)
+    )
+
+
+def _take_on_sqlite(
+    tx: Transaction, holder: UUID, limit: int, lease: timedelta, *, include_retries: bool
+) -> tuple[ClaimedJob, ...]:
+    moment = tx.read_clock()
+    due = select(jobs).where(CLAIMABLE, jobs.c.due_at <= moment)
+    if not include_retries:
+        due = due.where(jobs.c.status == JobStatus.QUEUED.value)
+    rows = tx.execute(due.order_by(jobs.c.due_at, jobs.c.id).limit(limit)).mappings().all()
+    if not rows:
+        return ()
+    tx.execute(
+        update(jobs)
+        .where(one_of(tx.dialect, jobs.c.id, [row["id"] for row in rows]))
+        .values(
+            status=JobStatus.IN_PROGRESS.value,
+            attempt_count=jobs.c.attempt_count + 1,
+            epoch=jobs.c.epoch + 1,
+            next_retry_at=None,
+            lease_until=moment + lease,
+            lease_holder=holder,
+            claimed_at=moment,
+            started_at=func.coalesce(jobs.c.started_at, literal(moment, Time)),
+            updated_at=moment,
+        )
+    )
+    write_entries(tx, [_entry(row) for row in rows], moment)
+    members = _wallets_of(tx, [row["user_id"] for row in rows])
+    return tuple(_claimed(_next(row), members.get(row["user_id"], {})) for row in rows)
+
+
+def _next(row: Fields) -> dict[str, Any]:
+    return {**row, "epoch": row["epoch"] + 1, "attempt_count": row["attempt_count"] + 1}
+
+
+def _entry(row: Fields) -> AuditEntry:
+    before = _facts(row)
+    after = {
+        **before,
+        "status": JobStatus.IN_PROGRESS.value,
+        "attempt_count": row["attempt_count"] + 1,
+        "next_retry_at": None,
+    }
+    return AuditEntry(
+        action=_CLAIM.audit_action,
+        resource_type="job",
+        resource_id=str(row["id"]),
+        user_id=row["user_id"],
+        job_id=row["id"],
+        epoch=row["epoch"] + 1,
+        before=before,
+        after=after,
+        status=_CLAIM.audit_status,
+        trace_id=row["trace_id"],
+    )
+
+
+def _facts(row: Fields) -> dict[str, Any]:
+    has_error = row["error_type"] is not None
+    return {
+        "status": row["status"],
+        "attempt_count": row["attempt_count"],
+        "crash_count": row["crash_count"],
+        "error": {"type": row["error_type"], "message": row["error_message"]} if has_error else None,
+        "next_retry_at": None if row["next_retry_at"] is None else iso(row["next_retry_at"]),
+    }
+
+
+def _wallets_of(tx: Transaction, user_ids: Sequence[UUID]) -> dict[UUID, dict[str, _Wallet]]:
+    columns = (wallets.c.chain, wallets.c.status, wallets.c.error_type, wallets.c.error_message)
+    query = select(wallets.c.user_id, *columns).where(one_of(tx.dialect, wallets.c.user_id, user_ids))
+    by_user: dict[UUID, dict[str, _Wallet]] = {}
+    for row in tx.execute(query):
+        by_user.setdefault(row.user_id, {}).update(_by_chain([tuple(row)[1:]]))
+    return by_user
+
+
+def _by_chain(rows: Sequence[Sequence[Any]]) -> dict[str, _Wallet]:
+    return {
+        chain: _Wallet(status=status, error_type=error_type, error_message=message)
+        for chain, status, error_type, message in rows
+    }
+
+
+def _claimed(row: Fields, members: Mapping[str, _Wallet]) -> ClaimedJob:
+    chains = [chain for chain in row["chains"] if chain in members]
+    missing = tuple(chain for chain in chains if members[chain].status == WalletStatus.CREATING.value)
+    return ClaimedJob(
+        id=row["id"],
+        user_id=row["user_id"],
+        chains=missing,
+        epoch=row["epoch"],
+        revision=row["revision"],
+        attempt=row["attempt_count"],
+        max_attempts=row["max_attempts"],
+        crash_count=row["crash_count"],
+        earlier_failure=_earlier_failure(chains, members),
+        traceparent=row["traceparent"],
+    )
+
+
+def _earlier_failure(chains: Sequence[str], members: Mapping[str, _Wallet]) -> Failure | None:
+    for chain in chains:
+        wallet = members[chain]
+        if wallet.status == WalletStatus.FAILED.value:
+            error_type = ErrorType(wallet.error_type or ErrorType.VALIDATION)
+            return Failure(error_type=error_type, message=f"{chain}: {wallet.error_message}")
+    return None
+
+
+_ALL_DUE = _typed("")
+_DUE_QUEUED = _typed(_QUEUED_ONLY)

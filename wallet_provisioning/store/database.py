@@ -1,0 +1,157 @@
+"""The one door to the database: every operation opens its transaction here.
+
+The door translates errors, times each write and notices when the database goes away and comes back.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
+
+from sqlalchemy import Connection, select
+
+from wallet_provisioning.clock import Clock
+from wallet_provisioning.store.engine import WAIT_FOR_LOCK, for_reading, for_writing, make_engine
+from wallet_provisioning.store.errors import StoreBusyError, StoreUnavailableError
+from wallet_provisioning.store.faults import DRIVER_ERRORS, translate
+from wallet_provisioning.store.transaction import Transaction, with_clock
+from wallet_provisioning.store.urls import Dialect, dialect_of, parse_url
+from wallet_provisioning.telemetry.events import (
+    DependencyBack,
+    DependencyLost,
+    Emit,
+    TransactionEnded,
+    unheard,
+)
+
+__all__ = ["Connection", "Database"]
+
+
+class Database:
+    """A database and its pool of connections. Safe on any thread; a transaction belongs to one.
+
+    Making one never connects. Every operation may raise `StoreUnavailableError`, which is a state and
+    not a bug: the next operation tries again with fresh connections.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock,
+        emit: Emit = unheard,
+        pool_size: int = 20,
+        application_name: str = "wallet-provisioning",
+    ) -> None:
+        """Read the URL; raises `InvalidDatabaseUrlError`. `pool_size` bounds the transactions at once."""
+        parsed = parse_url(url)
+        self.url = url
+        self.dialect: Dialect = dialect_of(parsed)
+        self._clock = clock
+        self._emit = emit
+        self._engine = make_engine(
+            parsed, clock=clock, pool_size=pool_size, application_name=application_name
+        )
+        self._turn = threading.Lock()
+        self._reachable = threading.Lock()
+        self._lost_at: timedelta | None = None
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether the last operation reached the database; True before the first."""
+        return self._lost_at is None
+
+    @property
+    def unreachable_for(self) -> timedelta | None:
+        """How long the database has been out of reach, None while it isn't."""
+        lost_at = self._lost_at
+        return None if lost_at is None else self._clock.monotonic() - lost_at
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a read-only snapshot; it is rolled back at the end."""
+        with self._door(), self._engine.connect() as plain:
+            connection = with_clock(for_reading(plain), self._clock)
+            with connection.begin() as transaction:
+                yield connection
+                transaction.rollback()
+
+    @contextmanager
+    def write(self, actor: str, reason: str) -> Iterator[Transaction]:
+        """Open a write transaction: committed at the end, rolled back on an exception.
+
+        `actor` and `reason` go into the audit and the telemetry. Events that the steps left are stated
+        after the commit.
+        """
+        started = self._clock.monotonic()
+        outcome = "rolled_back"
+        try:
+            with self._door(), self._writer_turn(), self._engine.connect() as plain:
+                connection = for_writing(plain)
+                with connection.begin():
+                    tx = self._transaction(connection, actor, reason)
+                    yield tx
+            outcome = "committed"
+        except StoreUnavailableError:
+            outcome = "unavailable"
+            raise
+        finally:
+            duration = self._clock.monotonic() - started
+            self._emit(TransactionEnded(reason=reason, outcome=outcome, duration=duration))
+        for event in tx.told:
+            self._emit(event)
+
+    def ping(self) -> None:
+        """Reach the database and come back; raises `StoreUnavailableError`."""
+        with self.read() as connection:
+            connection.execute(select(1))
+
+    def close(self) -> None:
+        """Close the pooled connections. Those in use close when they are returned."""
+        self._engine.dispose()
+
+    def _transaction(self, connection: Connection, actor: str, reason: str) -> Transaction:
+        return Transaction(connection, actor=actor, reason=reason, dialect=self.dialect, clock=self._clock)
+
+    @contextmanager
+    def _door(self) -> Iterator[None]:
+        try:
+            yield
+        except DRIVER_ERRORS as error:
+            fault = translate(error)
+            if fault is None:
+                raise
+            if isinstance(fault, StoreUnavailableError) and not isinstance(fault, StoreBusyError):
+                self._note_loss(str(fault))
+            raise fault from error
+        self._note_success()
+
+    def _writer_turn(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.dialect == "postgresql" else self._wait_for_turn()
+
+    @contextmanager
+    def _wait_for_turn(self) -> Iterator[None]:
+        """Let the threads of this process write in turn: SQLite's own waiting sleeps and is unfair."""
+        if not self._turn.acquire(timeout=2 * WAIT_FOR_LOCK.total_seconds()):
+            msg = "another thread has been writing for too long"
+            raise StoreBusyError(msg)
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def _note_loss(self, error: str) -> None:
+        with self._reachable:
+            if self._lost_at is not None:
+                return
+            self._lost_at = self._clock.monotonic()
+        self._engine.dispose()
+        self._emit(DependencyLost(name="database", error=error))
+
+    def _note_success(self) -> None:
+        if self._lost_at is None:
+            return
+        with self._reachable:
+            lost_at, self._lost_at = self._lost_at, None
+        if lost_at is not None:
+            self._emit(DependencyBack(name="database", after=self._clock.monotonic() - lost_at))

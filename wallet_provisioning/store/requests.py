@@ -1,0 +1,228 @@
+"""Requests to Circle, stored before they are sent, so that any daemon can send them again as they were.
+
+Theory of operation. A wallet can't be deleted at Circle, so no wallet may ever be asked for under two
+keys. A key is derived from a request's members in their order. Hence a stored request is closed: its
+members, their order and its key stay as they are, and each member points at it. A member that points at
+a request is never put into another one; whoever wants its wallet gets the stored request, whole.
+
+A member leaves its request in two ways only. `refuse_request`: Circle refused it for good before any
+send whose end is uncertain, so nothing was made. `raise_generation`: Circle refused the key itself, and
+a look-up found nothing. A timeout, a crash or a failed job never frees a member; a wallet that failed
+and is tried again meets its old request. The daemon may die between the storing and the sending, so a
+request that is handed out again counts as sent with an uncertain end, unless `mark_certain` was called.
+
+Two daemons may open the same members at once, each with a job of its own or one of them a zombie. The
+members' rows are locked, in the order of their ids, so the second finds the first one's request.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, bindparam, select, update
+
+from wallet_provisioning.jobs.chains import Chain
+from wallet_provisioning.jobs.outcomes import Live
+from wallet_provisioning.jobs.states import JobStatus, WalletStatus
+from wallet_provisioning.store.request_rows import (
+    StoredMember,
+    StoredRequest,
+    reopen_requests,
+    store_request,
+)
+from wallet_provisioning.store.sets import one_of, set_value
+from wallet_provisioning.store.tables import NOT_LIVE, circle_requests, jobs, wallets
+from wallet_provisioning.store.transaction import Transaction, moment_of
+from wallet_provisioning.store.urls import Dialect
+
+_REFUSED = "refused"
+_UNRESOLVED = "unresolved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestMember:
+    """A wallet that is wanted from Circle: by which job, in whose hands, for whom."""
+
+    job_id: UUID
+    epoch: int
+    user_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What to send for the members, and what needs no sending.
+
+    `request` is new: those members that may share one. `unresolved` must be sent too: older requests
+    that members belong to, whole, and new requests of one for members that may share none. `live` are
+    wallets that exist already, `fenced_off` the members whose hold on their job is over.
+    """
+
+    request: StoredRequest | None
+    unresolved: tuple[StoredRequest, ...]
+    live: Mapping[UUID, Live]
+    fenced_off: tuple[RequestMember, ...]
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """The members by what is to be done with them."""
+
+    fenced_off: list[RequestMember]
+    live: dict[UUID, Live]
+    bound_to: set[UUID]
+    shared: list[Row[Any]]
+    alone: list[Row[Any]]
+
+
+def open_request(
+    tx: Transaction,
+    *,
+    chain: Chain,
+    wallet_set_id: UUID,
+    members: Sequence[RequestMember],
+    together: bool = True,
+) -> Opened:
+    """Store the request for these members, or return the one that each belongs to already.
+
+    The lease and the epoch of every member are checked. Without `together` each gets its own request.
+    Commit before sending.
+    """
+    moment, held = _lock(tx, chain, members)
+    parts = _sort(members, held, together=together)
+    batches = [parts.shared, *([row] for row in parts.alone)]
+    new = [_store(tx, chain, wallet_set_id, batch, moment) for batch in batches if batch]
+    is_shared = bool(parts.shared) or len(new) == 1
+    return Opened(
+        request=new[0] if is_shared else None,
+        unresolved=(*reopen_requests(tx, parts.bound_to, moment), *(new[1:] if is_shared else new)),
+        live=parts.live,
+        fenced_off=tuple(parts.fenced_off),
+    )
+
+
+def refuse_request(tx: Transaction, request_id: UUID, *, message: str) -> bool:
+    """Close a request that Circle refused for good, and free its members.
+
+    Members of a batch are asked for alone from then on. Returns False, and changes nothing, where an
+    earlier send may have reached Circle: then the request stays whole.
+    """
+    statement = (
+        update(circle_requests)
+        .where(circle_requests.c.id == request_id, circle_requests.c.state == _UNRESOLVED)
+        .where(circle_requests.c.ambiguous.is_(False))
+        .values(state=_REFUSED, refusal=message)
+        .returning(circle_requests.c.members)
+    )
+    members: list[object] | None = tx.execute(statement).scalar()
+    if members is None:
+        return False
+    is_batch = {"alone": True} if len(members) > 1 else {}
+    freed = update(wallets).where(wallets.c.request_id == request_id, NOT_LIVE)
+    tx.execute(freed.values(request_id=None, position=None, **is_batch))
+    return True
+
+
+def mark_ambiguous(tx: Transaction, request_id: UUID) -> None:
+    """Note that a send ended without a certain answer: the request may never be split afterwards."""
+    statement = update(circle_requests).where(circle_requests.c.id == request_id)
+    tx.execute(statement.values(ambiguous=True, certain=False))
+
+
+def mark_certain(tx: Transaction, request_id: UUID) -> None:
+    """Note that the last send certainly made nothing: it never left, or was refused for now.
+
+    Without this note a request that is handed out again counts as ambiguous.
+    """
+    statement = update(circle_requests).where(circle_requests.c.id == request_id)
+    tx.execute(statement.values(certain=True))
+
+
+def raise_generation(tx: Transaction, request_id: UUID, *, members: Sequence[UUID]) -> None:
+    """Free members under the next key: Circle refused this one, and a look-up found nothing for them.
+
+    The request is closed. A member that left it meanwhile is not touched, so a repeat does no harm.
+    """
+    closed = update(circle_requests).where(circle_requests.c.id == request_id)
+    tx.execute(closed.values(state=_REFUSED, refusal="Circle refused its idempotency key"))
+    freed = (
+        update(wallets)
+        .where(wallets.c.request_id == request_id, NOT_LIVE)
+        .where(one_of(tx.dialect, wallets.c.user_id, members))
+    )
+    tx.execute(freed.values(request_id=None, position=None, generation=wallets.c.generation + 1))
+
+
+def _lock(
+    tx: Transaction, chain: Chain, members: Iterable[RequestMember]
+) -> tuple[datetime, dict[UUID, Row[Any]]]:
+    """Lock the members' wallets; returns those whose jobs are still held, by job.
+
+    Whether one is held is decided here and not by the query: jobs are found by their ids alone then.
+    """
+    wanted = set_value(tx.dialect, [member.job_id for member in members])
+    parameters = {"job_ids": wanted, "of_chain": chain.name, **tx.moment}
+    rows = tx.execute(_lock_wallets(tx.dialect), parameters).all()
+    latest: datetime = rows[-1].moment if rows else tx.read_clock()
+    return latest, {row.holder_job: row for row in rows if _is_held(row, latest)}
+
+
+def _is_held(row: Row[Any], moment: datetime) -> bool:
+    return bool(row.job_status == JobStatus.IN_PROGRESS.value and row.lease_until > moment)
+
+
+@cache
+def _lock_wallets(dialect: Dialect) -> Select[Any]:
+    job = (jobs.c.id.label("holder_job"), jobs.c.status.label("job_status"), jobs.c.epoch, jobs.c.lease_until)
+    return (
+        select(wallets, *job, moment_of(dialect).label("moment"))
+        .join(jobs, jobs.c.user_id == wallets.c.user_id)
+        .where(one_of(dialect, jobs.c.id, "job_ids"), wallets.c.chain == bindparam("of_chain"))
+        .order_by(wallets.c.id)
+        .with_for_update(of=wallets)
+    )
+
+
+def _sort(members: Iterable[RequestMember], held: Mapping[UUID, Row[Any]], *, together: bool) -> _Sorted:
+    parts = _Sorted(fenced_off=[], live={}, bound_to=set(), shared=[], alone=[])
+    seen: set[UUID] = set()
+    for member in members:
+        row = held.get(member.job_id)
+        if row is None or row.epoch != member.epoch or row.user_id != member.user_id:
+            parts.fenced_off.append(member)
+        elif member.user_id not in seen:
+            seen.add(member.user_id)
+            _sort_one(parts, member, row, together=together)
+    return parts
+
+
+def _sort_one(parts: _Sorted, member: RequestMember, row: Row[Any], *, together: bool) -> None:
+    if row.status == WalletStatus.LIVE.value:
+        parts.live[row.user_id] = _live(row)
+    elif row.status != WalletStatus.CREATING.value:
+        parts.fenced_off.append(member)
+    elif row.request_id is not None:
+        parts.bound_to.add(row.request_id)
+    elif row.alone or not together:
+        parts.alone.append(row)
+    else:
+        parts.shared.append(row)
+
+
+def _live(row: Row[Any]) -> Live:
+    return Live(
+        blockchain=row.blockchain,
+        address=row.address,
+        circle_wallet_id=row.circle_wallet_id,
+        wallet_set_id=row.wallet_set_id,
+        account_type=row.account_type,
+    )
+
+
+def _store(
+    tx: Transaction, chain: Chain, wallet_set_id: UUID, rows: Sequence[Row[Any]], moment: datetime
+) -> StoredRequest:
+    bound = {row.id: StoredMember.of(row, chain, wallet_set_id) for row in rows}
+    return store_request(tx, chain, wallet_set_id, bound, moment)

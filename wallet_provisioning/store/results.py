@@ -1,0 +1,311 @@
+"""Records what became of wallets.
+
+A wallet that exists at Circle is recorded whatever its job's status or epoch is, for it exists. A
+failure counts only from the job's current holder: a zombie's may be older than the truth.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import RowMapping, Select, Update, exists, select, update
+
+from wallet_provisioning.jobs.outcomes import Failed, Live
+from wallet_provisioning.jobs.states import AuditStatus, JobStatus, WalletStatus
+from wallet_provisioning.store.audit import (
+    DUPLICATE_WALLET,
+    WALLET_CREATED,
+    WALLET_FAILED,
+    AuditEntry,
+    write_entries,
+)
+from wallet_provisioning.store.ids import new_id
+from wallet_provisioning.store.job_rows import lock_jobs
+from wallet_provisioning.store.sets import insert_rows, one_of, one_of_pairs, set_value, update_rows
+from wallet_provisioning.store.tables import NOT_LIVE, circle_requests, jobs, wallets
+from wallet_provisioning.store.transaction import Transaction, moment_of
+from wallet_provisioning.store.urls import Dialect
+from wallet_provisioning.store.views import Fields
+from wallet_provisioning.telemetry.events import DuplicateWallet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletResult:
+    """How the work on one wallet ended, for which job in whose hands, under which stored request."""
+
+    job_id: UUID | None
+    epoch: int | None
+    user_id: UUID
+    chain: str
+    outcome: Live | Failed
+    request_id: UUID | None
+
+
+_Key: TypeAlias = tuple[UUID, str]
+_Fields: TypeAlias = dict[str, Any]
+
+_FACTS = ("chain", "blockchain", "status", "address", "circle_wallet_id", "wallet_set_id", "account_type")
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What a set of results changes: rows by wallet, new rows, audit entries, results that counted."""
+
+    moment: datetime
+    updates: dict[UUID, _Fields]
+    inserts: list[_Fields]
+    entries: list[AuditEntry]
+    counted: list[WalletResult]
+    live: dict[_Key, UUID]
+
+
+def record_results(tx: Transaction, results: Sequence[WalletResult]) -> tuple[WalletResult, ...]:
+    """Record results; returns those that changed a row.
+
+    A repeat, and a failure from one who lost the job, changes nothing. A second wallet at Circle for a
+    live one is audited and told as `DuplicateWallet`, never taken over. Requests whose wallets have all
+    ended are resolved. Raises `RowRefusedError`, with nothing done, where a wallet of Circle's is
+    recorded for another user already: record the group one by one then.
+    """
+    if not results:
+        return ()
+    _lock_jobs_of_failures(tx, results)
+    known = _lock_wallets(tx, results)
+    moment = next((row["moment"] for row in known.values()), None) or tx.read_clock()
+    plan = _plan(tx, known, results, moment)
+    insert_rows(tx, wallets, plan.inserts)
+    update_rows(tx, wallets, [{"id": id_, **fields} for id_, fields in plan.updates.items()])
+    write_entries(tx, plan.entries, plan.moment)
+    _resolve(tx, plan.counted)
+    return tuple(plan.counted)
+
+
+def _lock_jobs_of_failures(tx: Transaction, results: Iterable[WalletResult]) -> None:
+    """Hold the jobs whose epoch decides, so that none is claimed between the look and the write."""
+    failing = {result.job_id for result in results if isinstance(result.outcome, Failed)} - {None}
+    if failing:
+        lock_jobs(tx, [job_id for job_id in failing if job_id is not None])
+
+
+def _lock_wallets(tx: Transaction, results: Iterable[WalletResult]) -> dict[_Key, RowMapping]:
+    pairs = {(result.user_id, result.chain) for result in results}
+    parameters = {
+        "user_ids": set_value(tx.dialect, [user_id for user_id, _ in pairs]),
+        "chains": set_value(tx.dialect, [chain for _, chain in pairs]),
+        **tx.moment,
+    }
+    rows = tx.execute(_lock(tx.dialect), parameters).mappings()
+    return {(row["user_id"], row["chain"]): row for row in rows}
+
+
+@cache
+def _lock(dialect: Dialect) -> Select[Any]:
+    job = (jobs.c.status.label("job_status"), jobs.c.epoch.label("job_epoch"), jobs.c.trace_id)
+    columns = (wallets.c.user_id, wallets.c.chain)
+    return (
+        select(wallets, *job, moment_of(dialect).label("moment"))
+        .outerjoin(jobs, jobs.c.id == wallets.c.job_id)
+        .where(one_of_pairs(dialect, columns, "user_ids", "chains"))
+        .order_by(wallets.c.id)
+        .with_for_update(of=wallets)
+    )
+
+
+def _plan(
+    tx: Transaction, known: Mapping[_Key, RowMapping], results: Iterable[WalletResult], moment: datetime
+) -> _Plan:
+    plan = _Plan(moment=moment, updates={}, inserts=[], entries=[], counted=[], live=_live_ids(known))
+    for result in results:
+        row = known.get((result.user_id, result.chain))
+        match result.outcome:
+            case Live():
+                _plan_live(tx, plan, result, result.outcome, row)
+            case Failed():
+                _plan_failed(plan, result, result.outcome, row)
+    return plan
+
+
+def _live_ids(known: Mapping[_Key, RowMapping]) -> dict[_Key, UUID]:
+    return {
+        key: row["circle_wallet_id"] for key, row in known.items() if row["status"] == WalletStatus.LIVE.value
+    }
+
+
+def _plan_live(
+    tx: Transaction, plan: _Plan, result: WalletResult, outcome: Live, row: RowMapping | None
+) -> None:
+    key = (result.user_id, result.chain)
+    kept = plan.live.get(key)
+    if kept == outcome.circle_wallet_id:
+        return
+    if kept is not None:
+        _report_duplicate(tx, plan, result, outcome, kept)
+        return
+    fields = _live_fields(outcome, plan.moment)
+    wallet_id = new_id() if row is None else row["id"]
+    if row is None:
+        plan.inserts.append(_new_row(result, wallet_id, fields))
+    else:
+        plan.updates[wallet_id] = {**fields, "status": WalletStatus.LIVE.value}
+    plan.live[key] = outcome.circle_wallet_id
+    plan.counted.append(result)
+    plan.entries.append(_created(result, outcome, row, wallet_id, fields))
+
+
+def _plan_failed(plan: _Plan, result: WalletResult, outcome: Failed, row: RowMapping | None) -> None:
+    if row is None or not _is_from_holder(result, row) or row["status"] != WalletStatus.CREATING.value:
+        return
+    if (result.user_id, result.chain) in plan.live:
+        return
+    is_final = not outcome.error_type.is_retryable
+    fields = {
+        "blockchain": row["blockchain"],
+        "address": row["address"],
+        "circle_wallet_id": row["circle_wallet_id"],
+        "wallet_set_id": row["wallet_set_id"],
+        "account_type": row["account_type"],
+        "error_type": outcome.error_type.value,
+        "error_message": outcome.message,
+        "updated_at": plan.moment,
+        "status": (WalletStatus.FAILED if is_final else WalletStatus.CREATING).value,
+    }
+    plan.updates[row["id"]] = fields
+    plan.counted.append(result)
+    plan.entries.append(_failed(result, outcome, row, fields))
+
+
+def _is_from_holder(result: WalletResult, row: RowMapping) -> bool:
+    return (
+        result.job_id is not None
+        and result.job_id == row["job_id"]
+        and result.epoch == row["job_epoch"]
+        and row["job_status"] == JobStatus.IN_PROGRESS.value
+    )
+
+
+def _live_fields(outcome: Live, moment: datetime) -> _Fields:
+    return {
+        "blockchain": outcome.blockchain,
+        "address": outcome.address,
+        "circle_wallet_id": outcome.circle_wallet_id,
+        "wallet_set_id": outcome.wallet_set_id,
+        "account_type": outcome.account_type,
+        "error_type": None,
+        "error_message": None,
+        "updated_at": moment,
+    }
+
+
+def _new_row(result: WalletResult, wallet_id: UUID, fields: _Fields) -> _Fields:
+    return {
+        **fields,
+        "id": wallet_id,
+        "user_id": result.user_id,
+        "chain": result.chain,
+        "status": WalletStatus.LIVE.value,
+        "generation": 0,
+        "alone": False,
+        "job_id": result.job_id,
+        "created_at": fields["updated_at"],
+    }
+
+
+def _created(
+    result: WalletResult, outcome: Live, row: RowMapping | None, wallet_id: UUID, fields: _Fields
+) -> AuditEntry:
+    after = _facts({**fields, "status": WalletStatus.LIVE.value, "chain": result.chain}) | {
+        "circle_request_id": outcome.circle_request_id,
+        "adopted": outcome.adopted,
+    }
+    return AuditEntry(
+        action=WALLET_CREATED,
+        resource_type="wallet",
+        resource_id=str(wallet_id),
+        user_id=result.user_id,
+        job_id=result.job_id,
+        epoch=result.epoch,
+        before=None if row is None else _facts(row),
+        after=after,
+        trace_id=None if row is None else row["trace_id"],
+    )
+
+
+def _failed(result: WalletResult, outcome: Failed, row: RowMapping, fields: _Fields) -> AuditEntry:
+    is_final = not outcome.error_type.is_retryable
+    after = _facts({**fields, "chain": result.chain})
+    return AuditEntry(
+        action=WALLET_FAILED,
+        resource_type="wallet",
+        resource_id=str(row["id"]),
+        user_id=result.user_id,
+        job_id=result.job_id,
+        epoch=result.epoch,
+        before=_facts(row),
+        after={**after, "circle_request_id": outcome.circle_request_id},
+        status=AuditStatus.FAILED if is_final else AuditStatus.RETRY_SCHEDULED,
+        error_message=outcome.message,
+        trace_id=row["trace_id"],
+    )
+
+
+def _facts(row: Fields) -> _Fields:
+    has_error = row["error_type"] is not None
+    facts = {name: row[name] for name in _FACTS}
+    return {
+        **{name: str(value) if isinstance(value, UUID) else value for name, value in facts.items()},
+        "error": {"type": row["error_type"], "message": row["error_message"]} if has_error else None,
+    }
+
+
+def _report_duplicate(tx: Transaction, plan: _Plan, result: WalletResult, outcome: Live, kept: UUID) -> None:
+    plan.entries.append(
+        AuditEntry(
+            action=DUPLICATE_WALLET,
+            resource_type="wallet",
+            resource_id=str(outcome.circle_wallet_id),
+            user_id=result.user_id,
+            job_id=result.job_id,
+            epoch=result.epoch,
+            before={"circle_wallet_id": str(kept)},
+            after={
+                "circle_wallet_id": str(kept),
+                "duplicate": str(outcome.circle_wallet_id),
+                "circle_request_id": outcome.circle_request_id,
+            },
+            status=AuditStatus.FAILED,
+            error_message=f"Circle holds a second wallet for {result.chain}",
+        )
+    )
+    tx.tell_after_commit(
+        DuplicateWallet(
+            user_id=result.user_id,
+            chain=result.chain,
+            kept=kept,
+            duplicate=outcome.circle_wallet_id,
+        )
+    )
+
+
+def _resolve(tx: Transaction, counted: Iterable[WalletResult]) -> None:
+    """Close the requests whose wallets are all live or failed."""
+    touched = {result.request_id for result in counted} - {None}
+    if touched:
+        tx.execute(_close_ended(tx.dialect), {"request_ids": set_value(tx.dialect, touched)})
+
+
+@cache
+def _close_ended(dialect: Dialect) -> Update:
+    waiting = exists().where(
+        wallets.c.request_id == circle_requests.c.id,
+        wallets.c.status == WalletStatus.CREATING.value,
+        NOT_LIVE,
+    )
+    return (
+        update(circle_requests)
+        .where(one_of(dialect, circle_requests.c.id, "request_ids"))
+        .where(circle_requests.c.state == "unresolved", ~waiting)
+        .values(state="resolved")
+    )

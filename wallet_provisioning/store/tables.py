@@ -1,0 +1,214 @@
+"""The tables. Names and columns of the contract are fixed; users' SQL reads them.
+
+The migrations don't import this module, since they are frozen in time; a test compares the two.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
+
+from wallet_provisioning.store.columns import Document, Id, Time, Words
+
+metadata = MetaData()
+
+# Conditions of the partial indexes. SQLite uses such an index only for a query that says the very same,
+# so queries say it with these.
+UNFINISHED = text("status IN ('queued', 'in_progress', 'retry')")
+CLAIMABLE = text("status IN ('queued', 'retry')")
+HELD = text("status = 'in_progress'")
+NOT_LIVE = text("status <> 'live'")
+_IN_TROUBLE = text("status IN ('retry', 'failed', 'cancelled')")
+
+jobs = Table(
+    "wallet_provisioning_jobs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("user_id", Id, nullable=False),
+    Column("chains", Document, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("attempt_count", Integer, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    Column("crash_count", Integer, nullable=False),
+    Column("error_type", String(32)),
+    Column("error_message", Words),
+    Column("next_retry_at", Time),
+    Column("due_at", Time),
+    Column("lease_until", Time),
+    Column("lease_holder", Id),
+    Column("epoch", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("traceparent", Words),
+    Column("trace_id", Words),
+    Column("created_at", Time, nullable=False),
+    Column("claimed_at", Time),
+    Column("started_at", Time),
+    Column("completed_at", Time),
+    Column("updated_at", Time, nullable=False),
+    CheckConstraint(
+        "status IN ('queued', 'in_progress', 'retry', 'completed', 'failed', 'cancelled')",
+        name="ck_jobs_status",
+    ),
+)
+Index("uq_jobs_unfinished", jobs.c.user_id, unique=True, postgresql_where=UNFINISHED, sqlite_where=UNFINISHED)
+Index("ix_jobs_due", jobs.c.due_at, jobs.c.id, postgresql_where=CLAIMABLE, sqlite_where=CLAIMABLE)
+Index(
+    "ix_jobs_lease",
+    jobs.c.lease_until,
+    postgresql_where=HELD,
+    sqlite_where=HELD,
+)
+Index("ix_jobs_trouble", jobs.c.status, jobs.c.id, postgresql_where=_IN_TROUBLE, sqlite_where=_IN_TROUBLE)
+Index("ix_jobs_user", jobs.c.user_id, jobs.c.id)
+
+request_keys = Table(
+    "request_keys",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("value", Words, primary_key=True),
+    Column(
+        "job_id",
+        Id,
+        ForeignKey("wallet_provisioning_jobs.id", deferrable=True, initially="DEFERRED"),
+        nullable=False,
+    ),
+    Column("created_at", Time, nullable=False),
+)
+
+circle_requests = Table(
+    "circle_requests",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("idempotency_key", Id, nullable=False),
+    Column("chain", Words, nullable=False),
+    Column("blockchain", String(32), nullable=False),
+    Column("wallet_set_id", Id, nullable=False),
+    Column("account_type", String(8), nullable=False),
+    Column("members", Document, nullable=False),
+    Column("first_sent_at", Time, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("ambiguous", Boolean, nullable=False),
+    Column("certain", Boolean, nullable=False),
+    Column("refusal", Words),
+    UniqueConstraint("idempotency_key", name="uq_requests_key"),
+    CheckConstraint("state IN ('unresolved', 'resolved', 'refused')", name="ck_requests_state"),
+)
+
+wallets = Table(
+    "managed_wallets",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("user_id", Id, nullable=False),
+    Column("chain", Words, nullable=False),
+    Column("blockchain", String(32)),
+    Column("address", Words),
+    Column("circle_wallet_id", Id),
+    Column("wallet_set_id", Id),
+    Column("account_type", String(8)),
+    Column("status", String(16), nullable=False),
+    Column("error_type", String(32)),
+    Column("error_message", Words),
+    Column("ref_id", Words),
+    Column("generation", Integer, nullable=False),
+    # No reference: checking it costs as much as the write, and only `request_rows` writes it.
+    Column("request_id", Id),
+    Column("position", Integer),
+    Column("alone", Boolean, nullable=False),
+    Column("job_id", Id),
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    UniqueConstraint("user_id", "chain", name="uq_wallets_user_chain"),
+    UniqueConstraint("circle_wallet_id", name="uq_wallets_circle_wallet"),
+    CheckConstraint("status IN ('creating', 'live', 'failed')", name="ck_wallets_status"),
+)
+Index("ix_wallets_request", wallets.c.request_id, postgresql_where=NOT_LIVE, sqlite_where=NOT_LIVE)
+
+wallet_sets = Table(
+    "wallet_sets",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Words, nullable=False),
+    Column("circle_wallet_set_id", Id, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    UniqueConstraint("circle_wallet_set_id", name="uq_wallet_sets_circle"),
+    CheckConstraint("status IN ('active', 'inactive')", name="ck_wallet_sets_status"),
+)
+
+kyc_submissions = Table(
+    "kyc_submissions",
+    metadata,
+    Column("provider_ref", Words, primary_key=True),
+    Column("user_id", Id, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("rejection_reasons", Document, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    CheckConstraint(
+        "status IN ('pending', 'processing', 'approved', 'rejected', 'expired')", name="ck_kyc_status"
+    ),
+)
+Index("ix_kyc_user", kyc_submissions.c.user_id)
+
+audit_logs = Table(
+    "audit_logs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("user_id", Id),
+    Column("actor", Words, nullable=False),
+    Column("action", Words, nullable=False),
+    Column("resource_type", String(32), nullable=False),
+    Column("resource_id", Words),
+    Column("changes", Document, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("error_message", Words),
+    Column("created_at", Time, nullable=False),
+    Column("trace_id", Words),
+    Column("job_id", Id),
+    Column("epoch", Integer),
+    CheckConstraint("status IN ('success', 'failed', 'retry_scheduled')", name="ck_audit_status"),
+)
+Index("ix_audit_user", audit_logs.c.user_id, audit_logs.c.id)
+Index("ix_audit_job", audit_logs.c.job_id, audit_logs.c.id)
+
+deployment = Table(
+    "deployment",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("environment", String(16), nullable=False),
+    Column("wallet_set_id", Id),
+    Column("created_at", Time, nullable=False),
+    CheckConstraint("id = 1", name="ck_deployment_single"),
+)
+
+job_totals = Table(
+    "job_totals",
+    metadata,
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("succeeded", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("retried", BigInteger, nullable=False),
+    Column("timed", BigInteger, nullable=False),
+    Column("duration_us", BigInteger, nullable=False),
+    Column("last_processed_at", Time, nullable=False),
+)
+
+job_error_totals = Table(
+    "job_error_totals",
+    metadata,
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("error_type", String(32), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
