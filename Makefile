@@ -23,8 +23,8 @@ run: $(VENV)/runtime ## run the daemon with its dashboard, against the sandbox w
 	$(BIN)/python supervisor.py daemon $(ARGS)
 
 .PHONY: test
-test: $(VENV)/development ## run all tests; ARGS='-k words' for some
-	$(BIN)/pytest $(ARGS)
+test: $(VENV)/development ## run all tests, a worker for each core; ARGS='-k words' for some
+	$(BIN)/pytest -n auto --dist loadfile $(ARGS)
 
 .PHONY: check
 check: lint types imports test ## everything that must hold before a change is merged

@@ -38,12 +38,14 @@ from wallet_provisioning.store.database import Database
 from wallet_provisioning.supervision.actor import Recipe, recipe
 from wallet_provisioning.supervision.address import Address
 from wallet_provisioning.supervision.child import Cell, Child, Family
+from wallet_provisioning.supervision.deadletters import DeadLetters
 from wallet_provisioning.supervision.incidents import (
     ChildEnded,
     ChildStarted,
     ChildStopped,
     Incident,
     Undeliverable,
+    Why,
 )
 from wallet_provisioning.supervision.places import ROOT, Places
 from wallet_provisioning.supervision.snapshot import EndReason
@@ -57,7 +59,8 @@ from wallet_provisioning.telemetry.events import (
 )
 
 _SMALL = timedelta(seconds=1)
-_SHARE_OF_JOBS = 0.85
+# The shares of the time for an orderly stop; what is left over is for those that stop at once.
+_SHARE_OF_INTAKE, _SHARE_OF_JOBS, _SHARE_OF_CALLS = 0.05, 0.75, 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,7 @@ class Tree:
     root: Cell
     scheduler: Address[SchedulerMessage]
     supervisors: Mapping[str, Address[object]]
+    dead_letters: DeadLetters
 
 
 class _Builder:
@@ -130,7 +134,12 @@ class _Builder:
         supervisors: dict[str, Address[object]] = {
             path: self._places.address(path) for path in (ROOT, "circle", "jobs")
         }
-        return Tree(root=self._places.cell(ROOT, root), scheduler=self.scheduler, supervisors=supervisors)
+        return Tree(
+            root=self._places.cell(ROOT, root),
+            scheduler=self.scheduler,
+            supervisors=supervisors,
+            dead_letters=self._places.dead_letters,
+        )
 
     # The tree, floor by floor.
 
@@ -193,10 +202,11 @@ class _Builder:
                     wallet_set=options.wallet_set,
                     replay_window=options.replay_window,
                     retry_configuration=options.retry_configuration,
+                    longest_call=options.job_timeout,
                 ),
                 emit=parts.emit,
             ),
-            drain=options.drain * (1 - _SHARE_OF_JOBS),
+            drain=options.drain * _SHARE_OF_CALLS,
             watchers=(self.rescuer, *self.jobs.values()),
         )
 
@@ -260,7 +270,9 @@ class _Builder:
     def _listener(self) -> Child:
         return Child(
             id="listener",
-            recipe=recipe(ListenerActor, ear=self._parts.ear, scheduler=self.scheduler),
+            recipe=recipe(
+                ListenerActor, ear=self._parts.ear, scheduler=self.scheduler, emit=self._parts.emit
+            ),
             drain=_SMALL,
             watchers=(self.rescuer,),
         )
@@ -268,8 +280,8 @@ class _Builder:
     def _intake(self, consumer: Consumer) -> Child:
         return Child(
             id="intake",
-            recipe=recipe(IntakeActor, consumer=consumer, patience=3 * _SMALL),
-            drain=4 * _SMALL,
+            recipe=recipe(IntakeActor, consumer=consumer, patience=self._options.drain * _SHARE_OF_INTAKE),
+            drain=self._options.drain * _SHARE_OF_INTAKE + _SMALL,
             watchers=(self.rescuer,),
         )
 
@@ -286,7 +298,7 @@ class _Builder:
             case ChildEnded():
                 event = _ended(incident)
             case Undeliverable():
-                event = DeadLetter(path=incident.path, message=incident.message, why="its actor was stopped")
+                event = _dead_letter(incident)
             case _:
                 assert_never(incident)
         self._parts.emit(event)
@@ -311,5 +323,16 @@ def _ended(incident: ChildEnded) -> ActorEnded:
         message=incident.message,
         stack=incident.stack,
         trace_id=incident.trace_id,
+        shown=incident.shown,
         job_id=incident.held.id if isinstance(incident.held, ClaimedJob) else None,
+    )
+
+
+def _dead_letter(incident: Undeliverable) -> DeadLetter:
+    return DeadLetter(
+        path=incident.path,
+        message=incident.message,
+        why="its mailbox was full" if incident.why is Why.FULL else "its actor was stopped",
+        sender=incident.sender,
+        trace_id=incident.trace_id,
     )

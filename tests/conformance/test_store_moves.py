@@ -94,7 +94,7 @@ def test_moves_that_are_nobodys_fault_give_the_attempt_back(
         "wait_for_circuit": moves.wait_for_circuit(job, "open", timedelta()),
         "return_after_crash": moves.return_after_crash(job, "boom"),
         "hand_back": moves.hand_back(job),
-        "continue_merged": moves.continue_merged(job),
+        "continue_merged": moves.continue_merged(moves.complete(job)),
     }[name]
 
     apply(database, move)

@@ -153,7 +153,9 @@ def test_a_wallet_that_failed_for_good_is_not_asked_for(database: Database) -> N
     job = claim_new(database)
     record(database, result(job, BAD_INPUT))
 
-    assert open_requests(database, job).fenced_off == (member(job),)
+    opened = open_requests(database, job)
+    assert opened.failed == {job.user_id: BAD_INPUT}
+    assert (opened.request, opened.unresolved, opened.fenced_off) == (None, (), ())
 
 
 def test_apart_each_member_gets_a_request_of_its_own(database: Database) -> None:
@@ -317,4 +319,6 @@ def test_a_request_takes_as_many_members_as_circle_does(database: Database, coun
 
 
 def test_nobody_needs_nothing(database: Database) -> None:
-    assert open_requests(database) == wallets.Opened(request=None, unresolved=(), live={}, fenced_off=())
+    assert open_requests(database) == wallets.Opened(
+        request=None, unresolved=(), live={}, failed={}, fenced_off=()
+    )

@@ -90,7 +90,7 @@ def test_a_holders_moves_are_guarded_by_its_epoch() -> None:
         moves.fail(job, FAILURE),
         moves.return_after_crash(job, "crash"),
         moves.hand_back(job),
-        moves.continue_merged(job),
+        moves.continue_merged(moves.complete(job)),
     ]
     assert {move.epoch for move in made} == {job.epoch}
 

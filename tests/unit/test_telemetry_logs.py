@@ -158,10 +158,10 @@ def test_an_unknown_level_says_which_there_are() -> None:
         Logs(LogOptions(level="loud"), ManualClock())
 
 
-def test_on_a_terminal_lines_are_for_people() -> None:
+def test_lines_for_people_are_coloured_on_a_terminal_only() -> None:
     text = text_of(moved(MoveName.FAIL, error_message="refused"), readable=True)
 
-    assert "\x1b[" in text
+    assert "\x1b[" not in text
     assert "job_moved" in text
     assert "refused" in text
     assert not text.startswith("{")

@@ -1,5 +1,6 @@
 """When a Circle actor sends what waits: complete waves at once, the rest after a moment."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -90,6 +91,17 @@ def test_an_attempt_waits_once() -> None:
     assert room.holds(first.assignment)
     room.add(first)
     assert len(room) == 1
+
+
+def test_a_later_attempt_takes_the_place_of_an_earlier_one() -> None:
+    room = WaitingRoom("ETH")
+    early = ask()
+    job = replace(early.assignment.job, epoch=2)
+    late = replace(early, assignment=replace(early.assignment, job=job))
+    assert room.add(early) is None
+    assert room.add(late) == early
+    assert not room.holds(early.assignment)
+    assert room.take() == [late]
 
 
 def test_the_first_to_come_is_the_first_to_go() -> None:

@@ -44,9 +44,9 @@ class CircleCalls(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded:
-    """The call for a batch ended."""
+    """The call for a batch ended. An incarnation knows its own batches, and no predecessor's."""
 
-    batch: int
+    batch: "Batch"
     answer: Fulfilled | KeyRefused | CallFailed
 
 
@@ -58,18 +58,30 @@ class SetCallEnded:
     permit: Permit
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetCall:
+    """The call for the wallet set, on its way."""
+
+    permit: Permit
+    since: timedelta
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class Batch:
     """A stored request on its way, and those in this daemon who wait for it."""
 
-    number: int
     request: StoredRequest
     permit: Permit
+    since: timedelta
     asks: dict[UUID, Ask] = field(default_factory=dict)
 
     def ask_of(self, member: StoredMember) -> Ask | None:
         """Return who here asked for a member's wallet, None where its job isn't in hand here."""
         return self.asks.get(member.user_id)
+
+    def makes_wallet_of(self, user_id: UUID) -> bool:
+        """Return whether a user's wallet is among those that are asked for."""
+        return any(member.user_id == user_id for member in self.request.members)
 
     def unanswered(self, outcomes: Mapping[str, Outcome]) -> list[Ask]:
         """Return those who asked for a member that has no outcome."""
@@ -94,6 +106,15 @@ def broken_call(error: Exception) -> CallFailed:
     return CallFailed(
         error_type=ErrorType.NETWORK,
         message=f"the call ended without an answer: {type(error).__name__}",
+        certainty=Certainty.AMBIGUOUS,
+    )
+
+
+def lost_call() -> CallFailed:
+    """Return what it means that a call's end was never heard of."""
+    return CallFailed(
+        error_type=ErrorType.TIMEOUT,
+        message="the end of the call was never heard of",
         certainty=Certainty.AMBIGUOUS,
     )
 

@@ -7,7 +7,7 @@ stands until its outcome is known. Calls run beside the actor; their answers com
 become one result for each member, and are kept until the writer has committed them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -19,10 +19,12 @@ from wallet_provisioning.actors.calls import (
     Batch,
     CallEnded,
     CircleCalls,
+    SetCall,
     SetCallEnded,
     broken_call,
     failure_of,
     is_refused_for_good,
+    lost_call,
     order_of,
     use_span,
 )
@@ -34,6 +36,7 @@ from wallet_provisioning.actors.walletset import WalletSet, WalletSetOptions
 from wallet_provisioning.actors.writer import Assignment, BatchRecorded, WriterMessage
 from wallet_provisioning.http.circle.answers import CallFailed, WalletSetMade
 from wallet_provisioning.http.circle.breaker import BreakerState, Permit
+from wallet_provisioning.http.circle.errors import KEY_USED
 from wallet_provisioning.jobs.chains import Chain
 from wallet_provisioning.jobs.outcomes import Outcome, Waiting
 from wallet_provisioning.store.database import Database
@@ -75,12 +78,14 @@ CircleMessage: TypeAlias = (
 class CircleOptions:
     """How a chain is served. A request older than `replay_window` is looked up before it is sent again.
 
-    `retry_configuration` is how long jobs wait where only a person can help.
+    `retry_configuration` is how long jobs wait where only a person can help. A call that takes longer than
+    `longest_call` is taken for lost.
     """
 
     wallet_set: WalletSetOptions
     replay_window: timedelta
     retry_configuration: timedelta
+    longest_call: timedelta
 
 
 class CircleActor(Actor[CircleMessage]):
@@ -107,13 +112,12 @@ class CircleActor(Actor[CircleMessage]):
         self._options = options
         self._emit = emit
         self._room = WaitingRoom(chain.name)
-        self._outbox = Outbox(chain.name, writer, life.me)
+        self._outbox = Outbox(chain.name, writer, life)
         self._settler = Settler(life.path, database, options.retry_configuration, emit)
         self._wallet_set = WalletSet(life.path, database, options.wallet_set)
-        self._batches: dict[int, Batch] = {}
+        self._batches: list[Batch] = []
         self._postponed: list[CallEnded | SetCallEnded] = []
-        self._number = 0
-        self._is_making_set = False
+        self._set_call: SetCall | None = None
         self._has_timer = False
         self._is_pausing = False
 
@@ -121,8 +125,19 @@ class CircleActor(Actor[CircleMessage]):
         """Take over the breaker; one that was open lets probes through."""
         self._seat.take_over(self.life.clock, self._emit)
 
+    def describe(self) -> Mapping[str, object]:
+        """Show an operator what stands here."""
+        return {
+            "waiting": len(self._room),
+            "batches_in_flight": len(self._batches),
+            "results_not_recorded": len(self._outbox),
+            "answers_postponed": len(self._postponed),
+            "is_pausing": self._is_pausing,
+        }
+
     def receive(self, message: CircleMessage) -> None:
         """Take note of this and all that waits, then send what can be sent."""
+        self._give_up_lost_calls()
         for each in (message, *self.take_waiting()):
             self._note(each)
         self._advance()
@@ -160,10 +175,12 @@ class CircleActor(Actor[CircleMessage]):
             return
         span = spans.start_chain(assignment.job, self._chain.name, assignment.span)
         now = self.life.clock.monotonic()
-        self._room.add(Ask(assignment=assignment, span=span, wave=wish.wave, since=now))
+        replaced = self._room.add(Ask(assignment=assignment, span=span, wave=wish.wave, since=now))
+        if replaced is not None:
+            spans.end_chain(replaced.span, None)
 
     def _is_under_way(self, assignment: Assignment) -> bool:
-        asks = (batch.asks.get(assignment.job.user_id) for batch in self._batches.values())
+        asks = (batch.asks.get(assignment.job.user_id) for batch in self._batches)
         return any(ask is not None and ask.assignment.job == assignment.job for ask in asks)
 
     def _advance(self) -> None:
@@ -171,7 +188,7 @@ class CircleActor(Actor[CircleMessage]):
         try:
             while not self._is_pausing and self._room.is_ready(self.life.clock.monotonic()):
                 wallet_set = self._wallet_set.find()
-                permit = None if wallet_set is None and self._is_making_set else self._admit()
+                permit = None if wallet_set is None and self._set_call else self._admit()
                 if permit is None:
                     break
                 if wallet_set is None:
@@ -202,7 +219,7 @@ class CircleActor(Actor[CircleMessage]):
     # The wallet set.
 
     def _make_wallet_set(self, permit: Permit) -> None:
-        self._is_making_set = True
+        self._set_call = SetCall(permit=permit, since=self.life.clock.monotonic())
         self.life.runtime.submit(
             partial(self._call_for_set, permit),
             self.life.me,
@@ -210,21 +227,24 @@ class CircleActor(Actor[CircleMessage]):
         )
 
     async def _call_for_set(self, permit: Permit) -> CircleMessage:
-        options = self._options.wallet_set
         answer = await self._client.create_wallet_set(
-            chain=self._chain.name, key=options.key, name=options.name
+            chain=self._chain.name, key=self._wallet_set.key, name=self._options.wallet_set.name
         )
         return SetCallEnded(answer=answer, permit=permit)
 
     def _take_set(self, message: SetCallEnded) -> None:
+        if self._set_call is None or self._set_call.permit is not message.permit:
+            return
         match message.answer:
             case WalletSetMade(wallet_set_id=made):
                 self._wallet_set.save(made)
                 self._seat.record(message.permit, None, self.life.clock, self._emit)
             case CallFailed() as failed:
                 self._seat.record(message.permit, failed, self.life.clock, self._emit)
+                if failed.code == KEY_USED:
+                    self._wallet_set.take_next_key()
                 self._outbox.answer(self._room.take(len(self._room)), self._set_failure(failed))
-        self._is_making_set = False
+        self._set_call = None
 
     def _set_failure(self, failed: CallFailed) -> Outcome:
         """Return what it means for a job that there is no wallet set: a plain no is nobody's attempt."""
@@ -237,6 +257,10 @@ class CircleActor(Actor[CircleMessage]):
 
     def _send(self, asks: list[Ask], wallet_set: UUID, permit: Permit) -> None:
         """Store what these asks need, and send it. What can't be sent now waits again."""
+        asks = [ask for ask in asks if not self._joins(ask)]
+        if not asks:
+            self._seat.breaker.release(permit)
+            return
         try:
             opened = self._store(asks, wallet_set)
         except StoreUnavailableError:
@@ -245,8 +269,9 @@ class CircleActor(Actor[CircleMessage]):
             raise
         by_user = {ask.user_id: ask for ask in asks}
         self._drop(by_user, opened.fenced_off)
-        for user_id, live in opened.live.items():
-            self._outbox.answer([by_user.pop(user_id)], live)
+        known: dict[UUID, Outcome] = {**opened.live, **opened.failed}
+        for user_id, outcome in known.items():
+            self._outbox.answer([by_user.pop(user_id)], outcome)
         permits = [permit]
         new = () if opened.request is None else (opened.request,)
         for request in (*new, *opened.unresolved):
@@ -254,6 +279,14 @@ class CircleActor(Actor[CircleMessage]):
         for unused in permits:
             self._seat.breaker.release(unused)
         self._room.put_back(list(by_user.values()))
+
+    def _joins(self, ask: Ask) -> bool:
+        """Let an ask wait for a call that is under way for its wallet anyway; return whether there is one."""
+        for batch in self._batches:
+            if batch.makes_wallet_of(ask.user_id):
+                batch.asks[ask.user_id] = ask
+                return True
+        return False
 
     def _store(self, asks: Sequence[Ask], wallet_set: UUID) -> Opened:
         members = [
@@ -264,26 +297,22 @@ class CircleActor(Actor[CircleMessage]):
             return open_request(tx, chain=self._chain, wallet_set_id=wallet_set, members=members)
 
     def _send_request(self, request: StoredRequest, by_user: dict[UUID, Ask], permits: list[Permit]) -> None:
-        """Send one stored request for those who wait for it, or join the call that is under way."""
-        members = [member.user_id for member in request.members if member.user_id in by_user]
-        under_way = next((each for each in self._batches.values() if each.request.id == request.id), None)
-        if under_way is not None:
-            under_way.asks.update({user_id: by_user.pop(user_id) for user_id in members})
-            return
+        """Send one stored request for those who wait for it, if the breaker lets it."""
         permit = permits.pop() if permits else self._admit()
         if permit is None:
             return
+        members = [member.user_id for member in request.members if member.user_id in by_user]
         asks = {user_id: by_user.pop(user_id) for user_id in members}
-        self._number += 1
-        self._call(Batch(number=self._number, request=request, permit=permit, asks=asks))
+        since = self.life.clock.monotonic()
+        self._call(Batch(request=request, permit=permit, since=since, asks=asks))
 
     def _call(self, batch: Batch) -> None:
-        self._batches[batch.number] = batch
+        self._batches.append(batch)
         with use_span(next((ask.span for ask in batch.asks.values()), None)):
             self.life.runtime.submit(
                 partial(self._fulfil, batch),
                 self.life.me,
-                lambda error: CallEnded(batch=batch.number, answer=broken_call(error)),
+                lambda error: CallEnded(batch=batch, answer=broken_call(error)),
             )
 
     async def _fulfil(self, batch: Batch) -> CircleMessage:
@@ -292,12 +321,24 @@ class CircleActor(Actor[CircleMessage]):
         answer = await self._client.fulfil(
             order_of(batch.request), chain=self._chain.name, look_up_first=is_old
         )
-        return CallEnded(batch=batch.number, answer=answer)
+        return CallEnded(batch=batch, answer=answer)
+
+    def _give_up_lost_calls(self) -> None:
+        """End calls whose answer will not come: nobody knows what became of them. A late one is ignored."""
+        if self._is_pausing:
+            return
+        oldest = self.life.clock.monotonic() - self._options.longest_call
+        for batch in [batch for batch in self._batches if batch.since < oldest]:
+            self._take_answer(CallEnded(batch=batch, answer=lost_call()))
+        if self._set_call is not None and self._set_call.since < oldest:
+            self._take_answer(SetCallEnded(answer=lost_call(), permit=self._set_call.permit))
 
     def _drop(self, by_user: dict[UUID, Ask], members: Sequence[RequestMember]) -> None:
         """Forget asks whose job is no longer held by who asked."""
         for member in members:
-            spans.end_chain(by_user.pop(member.user_id).span, None)
+            ask = by_user.pop(member.user_id, None)
+            if ask is not None:
+                spans.end_chain(ask.span, None)
             what = f"request {self._chain.name}"
             self._emit(
                 StaleRefused(job_id=member.job_id, epoch=member.epoch, what=what, actor=self.life.path)
@@ -307,6 +348,9 @@ class CircleActor(Actor[CircleMessage]):
 
     def _take_answer(self, message: CallEnded | SetCallEnded) -> None:
         """Act on an answer; one that can't be settled for an outage of the store is kept for later."""
+        if self._is_pausing:
+            self._postponed.append(message)
+            return
         try:
             if isinstance(message, SetCallEnded):
                 self._take_set(message)
@@ -317,11 +361,11 @@ class CircleActor(Actor[CircleMessage]):
             self._pause()
 
     def _settle(self, message: CallEnded) -> None:
-        batch = self._batches.get(message.batch)
-        if batch is None:
+        batch = message.batch
+        if batch not in self._batches:
             return
         outcomes = self._settler.outcomes(batch, message.answer)
-        del self._batches[message.batch]
+        self._batches.remove(batch)
         failure = message.answer if isinstance(message.answer, CallFailed) else None
         self._seat.record(batch.permit, failure, self.life.clock, self._emit)
         self._outbox.answer_batch(batch, outcomes)

@@ -30,7 +30,7 @@ from wallet_provisioning.jobs.outcomes import Failed, Outcome, Waiting
 from wallet_provisioning.jobs.states import MoveName
 from wallet_provisioning.store.claims import renew_lease
 from wallet_provisioning.store.database import Database
-from wallet_provisioning.store.errors import StaleJobError, StoreError
+from wallet_provisioning.store.errors import StaleJobError, StoreUnavailableError
 from wallet_provisioning.store.moves import Moved, apply_moves
 from wallet_provisioning.supervision.actor import Actor
 from wallet_provisioning.supervision.address import Address
@@ -71,7 +71,12 @@ class CheckJob:
     epoch: int
 
 
-JobMessage: TypeAlias = Work | ReportIn | CheckJob | Recorded | ChildEnded
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """Command: there is no work for you now; read what was told quietly."""
+
+
+JobMessage: TypeAlias = Work | Rest | ReportIn | CheckJob | Recorded | ChildEnded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +137,14 @@ class JobActor(Actor[JobMessage]):
         """Tell the scheduler that there is one more."""
         self._scheduler.tell(Available(slot=self.life.path))
 
+    def describe(self) -> Mapping[str, object]:
+        """Show an operator what stands here."""
+        hand = self._hand
+        if hand is None:
+            return {"job_id": None}
+        now = self.life.clock.monotonic()
+        return {"job_id": hand.job.id, "epoch": hand.job.epoch, "for_seconds": now - hand.since}
+
     def receive(self, message: JobMessage) -> None:
         """Take a job, hear of its end, or heal."""
         match message:
@@ -145,6 +158,8 @@ class JobActor(Actor[JobMessage]):
                 self._ask_again_after(message.path)
             case ReportIn():
                 self._report_in()
+            case Rest():
+                pass
             case _:
                 assert_never(message)
 
@@ -186,6 +201,8 @@ class JobActor(Actor[JobMessage]):
     def _end(self, news: Recorded) -> None:
         if self._hand is not None and self._hand.job.epoch == news.epoch and self._hand.job.id == news.job_id:
             self._let_go(news.move)
+            if news.move is None:
+                self._scheduler.tell(Available(slot=self.life.path))
 
     def _let_go(self, moved: Moved | None) -> None:
         hand = self._hand
@@ -233,7 +250,7 @@ class JobActor(Actor[JobMessage]):
         except StaleJobError:
             self._emit(StaleRefused(job_id=job.id, epoch=job.epoch, what="renew", actor=self.life.path))
             return False
-        except StoreError:
+        except StoreUnavailableError:
             return True
         return True
 
@@ -270,7 +287,7 @@ class JobActor(Actor[JobMessage]):
         try:
             with self._database.write(self.life.path, "hand_back") as tx:
                 moved = apply_moves(tx, [moves.hand_back(job)])
-        except StoreError:
+        except StoreUnavailableError:
             return
         for each in moved:
             self._emit(each.event(self.life.path))

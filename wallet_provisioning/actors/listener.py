@@ -12,6 +12,7 @@ from wallet_provisioning.actors.scheduler import WorkKnown
 from wallet_provisioning.supervision.actor import Actor
 from wallet_provisioning.supervision.address import Address
 from wallet_provisioning.supervision.life import Life
+from wallet_provisioning.telemetry.events import DependencyBack, DependencyLost, Emit
 
 _FIRST_PAUSE = timedelta(milliseconds=250)
 _LONGEST_PAUSE = timedelta(seconds=2)
@@ -21,18 +22,21 @@ class Ear(Protocol):
     """What hears of changes; its coroutine runs beside the actors."""
 
     async def next(self) -> None:
-        """Return at the next change that another process announced."""
+        """Return at the next change that another process announced; several may wait for the same one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """Something was announced."""
+    """Something was announced. `incarnation` is that which waited for it."""
+
+    incarnation: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deaf:
     """The database can't be listened to."""
 
+    incarnation: int
     error: str
 
 
@@ -47,12 +51,14 @@ ListenerMessage: TypeAlias = Heard | Deaf | ListenAgain
 class ListenerActor(Actor[ListenerMessage]):
     """Keeps listening, whatever happens."""
 
-    def __init__(self, life: Life, *, ear: Ear, scheduler: Address[WorkKnown]) -> None:
-        """Take the ear; it is used by one incarnation at a time."""
+    def __init__(self, life: Life, *, ear: Ear, scheduler: Address[WorkKnown], emit: Emit) -> None:
+        """Take the ear, which outlives each incarnation."""
         super().__init__(life)
         self._ear = ear
         self._scheduler = scheduler
+        self._emit = emit
         self._pause = _FIRST_PAUSE
+        self._deaf_since: timedelta | None = None
 
     def started(self) -> None:
         """Begin to listen."""
@@ -61,10 +67,12 @@ class ListenerActor(Actor[ListenerMessage]):
     def receive(self, message: ListenerMessage) -> None:
         """Pass a hint on and listen for the next."""
         match message:
-            case Heard():
+            case Heard() if message.incarnation == self.life.incarnation:
                 self._pass_on()
-            case Deaf():
-                self._rest()
+            case Deaf() if message.incarnation == self.life.incarnation:
+                self._rest(message.error)
+            case Heard() | Deaf():
+                pass  # a predecessor waited for it, and its successor waits itself
             case ListenAgain():
                 self._listen_again()
             case _:
@@ -72,10 +80,17 @@ class ListenerActor(Actor[ListenerMessage]):
 
     def _pass_on(self) -> None:
         self._pause = _FIRST_PAUSE
+        if self._deaf_since is not None:
+            after = self.life.clock.monotonic() - self._deaf_since
+            self._emit(DependencyBack(name="notifications", after=after))
+            self._deaf_since = None
         self._scheduler.tell(WorkKnown())
         self._listen()
 
-    def _rest(self) -> None:
+    def _rest(self, error: str) -> None:
+        if self._deaf_since is None:
+            self._deaf_since = self.life.clock.monotonic()
+            self._emit(DependencyLost(name="notifications", error=error))
         self.tell_later(self._pause, ListenAgain())
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
@@ -85,8 +100,11 @@ class ListenerActor(Actor[ListenerMessage]):
         self._listen()
 
     def _listen(self) -> None:
-        self.life.runtime.submit(self._next, self.life.me, lambda error: Deaf(error=str(error)))
+        self.life.runtime.submit(self._next, self.life.me, self._deaf)
 
     async def _next(self) -> ListenerMessage:
         await self._ear.next()
-        return Heard()
+        return Heard(incarnation=self.life.incarnation)
+
+    def _deaf(self, error: Exception) -> ListenerMessage:
+        return Deaf(incarnation=self.life.incarnation, error=str(error))

@@ -7,6 +7,7 @@ from wallet_provisioning.actors.calls import Batch, error_type_of, results_of
 from wallet_provisioning.actors.waiting import Ask
 from wallet_provisioning.actors.writer import (
     Assignment,
+    BatchId,
     BatchRecorded,
     ChainResult,
     RecordResults,
@@ -14,17 +15,19 @@ from wallet_provisioning.actors.writer import (
 )
 from wallet_provisioning.jobs.outcomes import Outcome
 from wallet_provisioning.supervision.address import Address
+from wallet_provisioning.supervision.life import Life
 
 
 class Outbox:
     """One Circle actor's way to the writer. Telling twice is harmless: the first outcome counts."""
 
-    def __init__(self, chain: str, writer: Address[WriterMessage], me: Address[BatchRecorded]) -> None:
-        """Start with nothing to keep."""
+    def __init__(self, chain: str, writer: Address[WriterMessage], life: Life) -> None:
+        """Start with nothing to keep, under numbers that no earlier incarnation has used."""
         self._chain = chain
         self._writer = writer
-        self._me = me
-        self._kept: dict[int, tuple[ChainResult, ...]] = {}
+        self._me: Address[BatchRecorded] = life.me
+        self._incarnation = life.incarnation
+        self._kept: dict[BatchId, tuple[ChainResult, ...]] = {}
         self._number = 0
 
     def __len__(self) -> int:
@@ -55,26 +58,27 @@ class Outbox:
 
     def tell_again(self, assignment: Assignment) -> bool:
         """Tell again what is kept for a job; return whether anything is."""
-        for number, results in self._kept.items():
+        for batch, results in self._kept.items():
             if any(result.assignment == assignment for result in results):
-                self._tell(number)
+                self._tell(batch)
                 return True
         return False
 
     def tell_all_again(self) -> None:
         """Tell all that is kept again: the writer was restarted."""
-        for number in self._kept:
-            self._tell(number)
+        for batch in self._kept:
+            self._tell(batch)
 
-    def forget(self, number: int) -> None:
+    def forget(self, batch: BatchId) -> None:
         """Forget what is committed."""
-        self._kept.pop(number, None)
+        self._kept.pop(batch, None)
 
     def _keep(self, results: tuple[ChainResult, ...]) -> None:
         if results:
             self._number += 1
-            self._kept[self._number] = results
-            self._tell(self._number)
+            batch = BatchId(self._incarnation, self._number)
+            self._kept[batch] = results
+            self._tell(batch)
 
-    def _tell(self, number: int) -> None:
-        self._writer.tell(RecordResults(results=self._kept[number], batch=number, reply_to=self._me))
+    def _tell(self, batch: BatchId) -> None:
+        self._writer.tell(RecordResults(results=self._kept[batch], batch=batch, reply_to=self._me))

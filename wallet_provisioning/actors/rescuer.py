@@ -4,6 +4,7 @@ It hears at once of an actor that died with a job in hand, and looks regularly f
 out: the daemon that held those is dead, stopped or cut off. News may be lost; then the lease tells.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias, assert_never
@@ -15,7 +16,7 @@ from wallet_provisioning.jobs.states import AuditStatus, MoveName
 from wallet_provisioning.store.audit import write_audit
 from wallet_provisioning.store.claims import rescue_expired
 from wallet_provisioning.store.database import Database
-from wallet_provisioning.store.errors import StoreError
+from wallet_provisioning.store.errors import StoreUnavailableError
 from wallet_provisioning.store.moves import Moved, apply_moves
 from wallet_provisioning.store.transaction import Transaction
 from wallet_provisioning.supervision.actor import Actor
@@ -23,6 +24,8 @@ from wallet_provisioning.supervision.address import Address
 from wallet_provisioning.supervision.incidents import ChildEnded
 from wallet_provisioning.supervision.life import Life
 from wallet_provisioning.telemetry.events import Emit
+
+_LONGEST_STACK = 4000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,11 @@ class RescuerActor(Actor[RescuerMessage]):
 
     def started(self) -> None:
         """Look at once: a predecessor may have died with reports in hand."""
-        self.life.me.tell(LookForLost())
+        self.tell_later(timedelta(), LookForLost())
+
+    def describe(self) -> Mapping[str, object]:
+        """Show an operator what stands here."""
+        return {"reports_to_settle": len(self._reports), "look_every_seconds": self._look_every}
 
     def receive(self, message: RescuerMessage) -> None:
         """Return a job whose actor died, or those whose lease ran out."""
@@ -73,7 +80,7 @@ class RescuerActor(Actor[RescuerMessage]):
         try:
             with self._database.write(self.life.path, "rescue_expired") as tx:
                 moved = rescue_expired(tx)
-        except StoreError:
+        except StoreUnavailableError:
             moved = ()
         self._tell(moved)
         self.tell_later(self._look_every, LookForLost())
@@ -84,7 +91,7 @@ class RescuerActor(Actor[RescuerMessage]):
             try:
                 with self._database.write(self.life.path, "return_after_crash") as tx:
                     moved = self._settle(tx, self._reports[0])
-            except StoreError:
+            except StoreUnavailableError:
                 return
             self._reports.pop(0)
             self._tell(moved)
@@ -116,6 +123,8 @@ def _audit_crash(tx: Transaction, report: ChildEnded, job: ClaimedJob | None) ->
             "incarnation": report.incarnation,
             "reason": report.reason.value,
             "message": report.message,
+            "shown": report.shown,
+            "stack": report.stack[-_LONGEST_STACK:],
         },
         status=AuditStatus.FAILED,
         error_message=report.error,

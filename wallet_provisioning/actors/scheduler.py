@@ -12,13 +12,13 @@ from typing import TypeAlias, assert_never
 from uuid import UUID
 
 from wallet_provisioning.actors import spans
-from wallet_provisioning.actors.job import Available, JobMessage, ReportIn, Work
+from wallet_provisioning.actors.job import Available, JobMessage, ReportIn, Rest, Work
 from wallet_provisioning.actors.waiting import Wave
 from wallet_provisioning.actors.writer import Finished
 from wallet_provisioning.jobs.moves import ClaimedJob
 from wallet_provisioning.store.claims import Claims, claim_jobs
 from wallet_provisioning.store.database import Database
-from wallet_provisioning.store.errors import StoreError
+from wallet_provisioning.store.errors import StoreUnavailableError
 from wallet_provisioning.supervision.actor import Actor
 from wallet_provisioning.supervision.address import Address
 from wallet_provisioning.supervision.life import Life
@@ -76,6 +76,7 @@ class SchedulerActor(Actor[SchedulerMessage]):
         self._options = options
         self._emit = emit
         self._free: dict[str, None] = {}
+        self._unread: set[str] = set()
         self._may_have_work = True
         self._has_gathered = True
         self._is_gathering = False
@@ -89,11 +90,21 @@ class SchedulerActor(Actor[SchedulerMessage]):
             address.tell(ReportIn())
         self.tell_later(self._options.poll_interval, Poll())
 
+    def describe(self) -> Mapping[str, object]:
+        """Show an operator what stands here."""
+        return {
+            "free_job_actors": list(self._free),
+            "may_have_work": self._may_have_work,
+            "is_gathering": self._is_gathering,
+            "wave": self._wave,
+        }
+
     def receive(self, message: SchedulerMessage) -> None:
         """Take note of this and all that waits, then claim what can be claimed."""
         for each in (message, *self.take_waiting()):
             self._note(each)
         self._claim_all()
+        self._let_rest()
 
     def stopping(self) -> None:
         """Claim no more."""
@@ -124,6 +135,7 @@ class SchedulerActor(Actor[SchedulerMessage]):
 
     def _take_back(self, news: Finished) -> None:
         self._free.update(dict.fromkeys(news.slots))
+        self._unread.update(news.slots)
         if news.due_in is not None:
             self._wake_in(news.due_in)
 
@@ -152,6 +164,13 @@ class SchedulerActor(Actor[SchedulerMessage]):
             if claims.next_due is not None:
                 self._wake_in(claims.next_due)
 
+    def _let_rest(self) -> None:
+        """Wake those who were told quietly that their job ended and get no other at once."""
+        if not self._is_gathering:
+            for slot in self._unread:
+                self._job_actors[slot].tell(Rest())
+            self._unread.clear()
+
     def _is_time(self) -> bool:
         """Return whether to claim now; else be woken in a moment."""
         if self._has_gathered or 2 * len(self._free) >= len(self._job_actors):
@@ -173,7 +192,7 @@ class SchedulerActor(Actor[SchedulerMessage]):
                     lease=self._options.lease,
                     include_retries=self._options.include_retries,
                 )
-        except StoreError:
+        except StoreUnavailableError:
             self.tell_later(_AFTER_OUTAGE, WorkKnown())
             self._may_have_work = False
             return None
@@ -189,6 +208,7 @@ class SchedulerActor(Actor[SchedulerMessage]):
         for job in jobs:
             slot = next(iter(self._free))
             del self._free[slot]
+            self._unread.discard(slot)
             self._emit(_claimed(job, self.life.path))
             self._job_actors[slot].tell(Work(job=job, wave=wave))
 

@@ -7,7 +7,7 @@ from typing import assert_never
 from wallet_provisioning.actors.calls import Batch, failure_of, is_refused_for_good
 from wallet_provisioning.http.circle.answers import CallFailed, Certainty, Fulfilled, KeyRefused
 from wallet_provisioning.jobs.outcomes import Outcome
-from wallet_provisioning.store.audit import write_audit
+from wallet_provisioning.store.audit import DUPLICATE_WALLET, write_audit
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.wallets import mark_ambiguous, mark_certain, raise_generation, refuse_request
 from wallet_provisioning.telemetry.events import DuplicateWallet, Emit
@@ -76,7 +76,7 @@ class Settler:
             for each in answer.duplicates:
                 write_audit(
                     tx,
-                    action="wallet-worker:duplicate_found",
+                    action=DUPLICATE_WALLET,
                     resource_type="wallet",
                     resource_id=str(each.duplicate),
                     user_id=users[each.ref_id],

@@ -46,12 +46,12 @@ class Ask:
 
 
 class WaitingRoom:
-    """The asks of one chain, in the order in which they came; one a job and epoch."""
+    """The asks of one chain, in the order in which they came; one a user, that of the latest attempt."""
 
     def __init__(self, chain: str) -> None:
         """Start empty."""
         self._chain = chain
-        self._asks: dict[tuple[UUID, int], Ask] = {}
+        self._asks: dict[UUID, Ask] = {}
         self._arrived: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -60,11 +60,17 @@ class WaitingRoom:
 
     def holds(self, assignment: Assignment) -> bool:
         """Return whether this very attempt waits already."""
-        return (assignment.job.id, assignment.job.epoch) in self._asks
+        ask = self._asks.get(assignment.job.user_id)
+        return ask is not None and ask.assignment.job == assignment.job
 
-    def add(self, ask: Ask) -> None:
-        """Let an ask wait."""
-        self._asks[ask.assignment.job.id, ask.assignment.job.epoch] = ask
+    def add(self, ask: Ask) -> Ask | None:
+        """Let an ask wait; return that of an earlier attempt, whose place it takes."""
+        replaced = self._asks.get(ask.user_id)
+        self._asks[ask.user_id] = ask
+        self._count(ask)
+        return replaced
+
+    def _count(self, ask: Ask) -> None:
         if ask.wave is not None:
             self._arrived[ask.wave.number] = self._arrived.get(ask.wave.number, 0) + 1
 
@@ -78,14 +84,14 @@ class WaitingRoom:
 
     def take(self, most: int = FULL_BATCH) -> list[Ask]:
         """Take the first of those that wait."""
-        keys = list(self._asks)[:most]
-        taken = [self._asks.pop(key) for key in keys]
+        users = list(self._asks)[:most]
+        taken = [self._asks.pop(user) for user in users]
         self._forget_waves()
         return taken
 
     def put_back(self, asks: list[Ask]) -> None:
         """Let asks wait again, before all others."""
-        again = {(ask.assignment.job.id, ask.assignment.job.epoch): ask for ask in asks}
+        again = {ask.user_id: ask for ask in asks}
         self._asks = {**again, **self._asks}
 
     def _oldest(self) -> timedelta:

@@ -16,10 +16,9 @@ class WalletSetOptions:
     name: str
     named: UUID | None
 
-    @property
-    def key(self) -> UUID:
-        """The idempotency key under which every daemon asks for it."""
-        return wallet_set_key(self.environment, self.name)
+    def key(self, generation: int) -> UUID:
+        """Return the idempotency key under which every daemon asks for it."""
+        return wallet_set_key(self.environment, self.name, generation)
 
 
 class WalletSet:
@@ -31,6 +30,19 @@ class WalletSet:
         self._database = database
         self.options = options
         self._known = options.named
+        self._generation = 0
+
+    @property
+    def key(self) -> UUID:
+        """The idempotency key under which the set is asked for next."""
+        return self.options.key(self._generation)
+
+    def take_next_key(self) -> None:
+        """Ask under another key from now on: Circle refuses this one for ever, and can't tell what it made.
+
+        Should it have made a set, that one stays empty. It begins anew with each incarnation.
+        """
+        self._generation += 1
 
     def find(self) -> UUID | None:
         """Return the set, None where it has yet to be made."""

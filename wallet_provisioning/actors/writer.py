@@ -6,11 +6,11 @@ transaction; SQL only compares id, epoch and state. Its senders keep what they t
 `BatchRecorded`, and tell it again when it was restarted: nothing vital lives here.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
-from typing import TypeAlias, assert_never
+from typing import NamedTuple, TypeAlias, assert_never
 from uuid import UUID
 
 from opentelemetry.trace import Span
@@ -21,7 +21,7 @@ from wallet_provisioning.jobs.moves import ClaimedJob, Move
 from wallet_provisioning.jobs.outcomes import Failed, Live, Outcome, Waiting, conclude
 from wallet_provisioning.jobs.states import JobStatus
 from wallet_provisioning.store.database import Database
-from wallet_provisioning.store.errors import StoreUnavailableError
+from wallet_provisioning.store.errors import RowRefusedError, StoreUnavailableError
 from wallet_provisioning.store.moves import Moved, apply_moves
 from wallet_provisioning.store.wallets import WalletResult, record_results
 from wallet_provisioning.supervision.actor import Actor
@@ -42,16 +42,23 @@ class Recorded:
     move: Moved | None
 
 
+class BatchId(NamedTuple):
+    """Which results: the sender's incarnation, and its count of what it has told."""
+
+    incarnation: int
+    number: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRecorded:
     """News: these results are committed; whoever kept them may forget them."""
 
-    batch: int
+    batch: BatchId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """News: so many job actors are free again. `due_in` until the first of their jobs is due again."""
+    """News: these job actors are free again. `due_in` until the first of their jobs is due again."""
 
     slots: tuple[str, ...]
     due_in: timedelta | None
@@ -84,7 +91,7 @@ class RecordResults:
     """Command: commit these results. `batch` comes back to `reply_to` once they are."""
 
     results: tuple[ChainResult, ...]
-    batch: int = 0
+    batch: BatchId | None = None
     reply_to: Address[BatchRecorded] | None = None
 
 
@@ -141,8 +148,16 @@ class WriterActor(Actor[WriterMessage]):
         self._forget_after = forget_after
         self._open: dict[_Key, _Progress] = {}
         self._since: dict[_Key, timedelta] = {}
-        self._kept: list[RecordResults | Conclude] = []
+        self._kept: dict[Hashable, RecordResults | Conclude] = {}
         self._pause = timedelta()
+
+    def describe(self) -> Mapping[str, object]:
+        """Show an operator what stands here."""
+        return {
+            "jobs_in_progress": len(self._open),
+            "messages_kept": len(self._kept),
+            "pause_seconds": self._pause,
+        }
 
     def receive(self, message: WriterMessage) -> None:
         """Commit this and all that waits behind it; during an outage only keep it."""
@@ -150,7 +165,7 @@ class WriterActor(Actor[WriterMessage]):
         for each in (message, *self.take_waiting()):
             match each:
                 case RecordResults() | Conclude():
-                    self._kept.append(each)
+                    self._kept.setdefault(_identity(each), each)
                 case TryAgain():
                     is_time = True
                 case _:
@@ -163,14 +178,13 @@ class WriterActor(Actor[WriterMessage]):
         return not self._kept
 
     def _commit_kept(self) -> None:
-        group, self._kept = self._kept, []
         try:
-            self._commit_or_isolate(group)
+            self._commit_or_isolate(list(self._kept.values()))
         except StoreUnavailableError:
-            self._kept = [*group, *self._kept]
             self._pause = min(_LONGEST_PAUSE, max(_PAUSE, self._pause * 2))
             self.tell_later(self._pause, TryAgain())
         else:
+            self._kept = {}
             self._pause = timedelta()
 
     def _commit_or_isolate(self, group: list[RecordResults | Conclude]) -> None:
@@ -194,7 +208,9 @@ class WriterActor(Actor[WriterMessage]):
         touched = self._merge(group)
         over = {key: progress for key, progress in touched.items() if progress.is_over()}
         ends = [self._end_of(progress) for progress in over.values()]
-        results = [_row(result) for message in group for result in _results(message)]
+        results = [
+            _row(result) for message in group for result in _results(message) if _counts(touched, result)
+        ]
         with self._database.write(self.life.path, "record_results") as tx:
             changed = record_results(tx, [row for row in results if row is not None])
             moved = apply_moves(tx, ends) if ends else ()
@@ -257,8 +273,20 @@ class WriterActor(Actor[WriterMessage]):
 
     def _say_recorded(self, group: Sequence[RecordResults | Conclude]) -> None:
         for message in group:
-            if isinstance(message, RecordResults) and message.reply_to is not None:
+            if isinstance(message, RecordResults) and message.reply_to and message.batch:
                 message.reply_to.tell(BatchRecorded(batch=message.batch))
+
+
+def _identity(message: RecordResults | Conclude) -> Hashable:
+    """Return what makes two messages the same: whoever waits for long tells again, and again."""
+    if isinstance(message, Conclude):
+        return ("conclude", message.assignment.job.id, message.assignment.job.epoch)
+    if message.reply_to is not None:
+        return ("batch", message.reply_to.path, message.batch)
+    return tuple(
+        (result.user_id, result.chain, None if result.assignment is None else result.assignment.job.epoch)
+        for result in message.results
+    )
 
 
 def _assignments(message: RecordResults | Conclude) -> list[Assignment]:
@@ -279,6 +307,14 @@ def _add(touched: dict[_Key, _Progress], result: ChainResult) -> None:
     outcomes = touched[job.id, job.epoch].outcomes
     if isinstance(result.outcome, Live) or result.chain not in outcomes:
         outcomes[result.chain] = result.outcome
+
+
+def _counts(touched: dict[_Key, _Progress], result: ChainResult) -> bool:
+    """Return whether a result is the one that counts for its chain in this attempt."""
+    if result.assignment is None:
+        return True
+    job = result.assignment.job
+    return touched[job.id, job.epoch].outcomes[result.chain] is result.outcome
 
 
 def _row(result: ChainResult) -> WalletResult | None:
@@ -303,30 +339,26 @@ def _pieces(message: RecordResults | Conclude) -> list[RecordResults | Conclude]
 
 
 def _refused(message: RecordResults | Conclude, error: Exception) -> RecordResults | None:
-    """Return the result as a failure of its chain, where the store refuses what Circle answered."""
+    """Return the result as a failure of its chain, where what Circle answered can't be stored.
+
+    A value that the store refuses fails for good; after any other error the wallet is asked for again.
+    """
     results = _results(message)
     if len(results) != 1 or not isinstance(results[0].outcome, Live):
         return None
     (result,) = results
-    text = f"the store refused wallet {result.outcome.circle_wallet_id}: {type(error).__name__}"  # type: ignore[union-attr] # checked above
-    failed = Failed(error_type=ErrorType.VALIDATION, message=text)
-    return RecordResults(
-        results=(
-            ChainResult(
-                user_id=result.user_id,
-                chain=result.chain,
-                outcome=failed,
-                assignment=result.assignment,
-                job_id=result.job_id,
-                request_id=result.request_id,
-            ),
-        )
-    )
+    is_for_good = isinstance(error, RowRefusedError)
+    text = f"wallet {result.outcome.circle_wallet_id} could not be stored: {type(error).__name__}"  # type: ignore[union-attr] # checked above
+    failed = Failed(error_type=ErrorType.VALIDATION if is_for_good else ErrorType.CRASH, message=text)
+    return RecordResults(results=(replace(result, outcome=failed),))
 
 
 def _finished(over: dict[_Key, _Progress], moved: Sequence[Moved]) -> Finished:
     again = [each.move.due_in for each in moved if each.status is JobStatus.RETRY and each.move.due_in]
-    slots = tuple(progress.assignment.slot for progress in over.values())
+    ended = {each.move.job_id for each in moved}
+    slots = tuple(
+        progress.assignment.slot for progress in over.values() if progress.assignment.job.id in ended
+    )
     is_queued = any(each.status is JobStatus.QUEUED for each in moved)
     return Finished(slots=slots, due_in=timedelta() if is_queued else min(again, default=None))
 

@@ -24,7 +24,7 @@ from wallet_provisioning.daemon.control import TreeControl
 from wallet_provisioning.daemon.dependencies import Dependencies
 from wallet_provisioning.daemon.observing import ObservedDaemon
 from wallet_provisioning.daemon.opening import lock_of, make_database, prepare_database
-from wallet_provisioning.daemon.surroundings import api_options, message_intake, tree_options
+from wallet_provisioning.daemon.surroundings import api_options, description_of, message_intake, tree_options
 from wallet_provisioning.http.api.parts import Parts
 from wallet_provisioning.http.api.server import ApiServer
 from wallet_provisioning.http.circle.account import Account
@@ -32,11 +32,11 @@ from wallet_provisioning.http.circle.client import CircleClient
 from wallet_provisioning.settings import RealCircle, Settings
 from wallet_provisioning.store.accepting import Accepted
 from wallet_provisioning.store.claims import hand_back_all
-from wallet_provisioning.store.errors import StoreError, StoreUnavailableError
+from wallet_provisioning.store.errors import StoreUnavailableError
 from wallet_provisioning.store.wakeups import Wakeups
 from wallet_provisioning.supervision.root import Root
 from wallet_provisioning.supervision.runtime import ThreadRuntime
-from wallet_provisioning.telemetry.events import Event, Notice
+from wallet_provisioning.telemetry.events import DeadLetter, Event, Notice
 from wallet_provisioning.telemetry.setup import Telemetry
 from wallet_provisioning.tree import Tree, TreeParts, build_tree
 
@@ -81,6 +81,7 @@ class Daemon:
         self._stack = AsyncExitStack()
         self._running: _Running | None = None
         self._url = ""
+        self._is_draining = False
 
     @property
     def url(self) -> str:
@@ -90,7 +91,8 @@ class Daemon:
     def emit(self, event: Event) -> None:
         """Hear an event and tell telemetry. Safe on any thread."""
         self._dependencies.hear(event)
-        self._telemetry.emit(event)
+        if not (self._is_draining and isinstance(event, DeadLetter)):  # a tell to who has gone loses nothing
+            self._telemetry.emit(event)
 
     # Up.
 
@@ -119,6 +121,7 @@ class Daemon:
         running.root.start()
         self._watch(running.root)
         running.control.set_ready()
+        self.emit(Notice(text=f"{description_of(self._settings, self.boot)}; dashboard at {self._url}"))
         return True
 
     async def _prepare_database(self, control: TreeControl) -> bool:
@@ -237,6 +240,7 @@ class Daemon:
     async def _drain(self, running: _Running) -> None:
         if running.ended.done():
             return
+        self._is_draining = True
         running.control.set_draining()
         self.emit(Notice(text="draining: nothing new is claimed, what is in hand ends or is handed back"))
         running.root.stop()
@@ -248,15 +252,21 @@ class Daemon:
         try:
             with self._database.write("daemon", "hand_back_all") as tx:
                 moved = hand_back_all(tx, holder=self.boot)
-        except StoreError:
+        except StoreUnavailableError as error:
+            self.emit(
+                Notice(text=f"nothing could be handed back, the leases will do it: {error}", level="warning")
+            )
             return
         for each in moved:
             self.emit(each.event("daemon"))
+        self.emit(Notice(text=f"stopped, {len(moved)} jobs handed back at the end"))
 
     async def _close_on_runtime(self, part: CircleClient | Wakeups) -> None:
         """Close a part on the loop that it lives on."""
         closing = asyncio.run_coroutine_threadsafe(part.aclose(), self._runtime.loop)
-        await asyncio.wait_for(asyncio.wrap_future(closing), _MARGIN.total_seconds())
+        _, late = await asyncio.wait([asyncio.wrap_future(closing)], timeout=_MARGIN.total_seconds())
+        if late:
+            self.emit(Notice(text=f"{type(part).__name__} did not close in time", level="warning"))
 
     def _accepted(self, accepted: Accepted) -> None:
         if self._running is not None:
@@ -270,5 +280,5 @@ def _set_once(future: asyncio.Future[str | None], value: str | None) -> None:
 
 async def _look_for_ever(root: Root) -> None:
     while True:
-        root.look()
         await asyncio.sleep(_LOOK)
+        root.look()

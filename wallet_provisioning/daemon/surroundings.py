@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
+from wallet_provisioning import __version__
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.daemon.circle import wallet_set_options
 from wallet_provisioning.http.api.parts import ApiOptions
@@ -19,6 +20,17 @@ from wallet_provisioning.telemetry.options import LogOptions, MetricOptions, Tel
 from wallet_provisioning.tree import TreeOptions
 
 _READABLE = {"auto": None, "json": False, "text": True}
+
+
+def description_of(settings: Settings, boot: UUID) -> str:
+    """Return what an operator wants to know of a daemon that has started; it names no secret."""
+    database = "PostgreSQL" if settings.database_url.startswith("postgres") else "SQLite"
+    chains = ",".join(settings.served.names)
+    return (
+        f"wallet-provisioning {__version__} started as {boot}: Circle environment {settings.environment}, "
+        f"chains {chains}, {settings.max_concurrency} job actors, {database}, "
+        f"messages {'on' if settings.redis_url else 'off'}"
+    )
 
 
 def telemetry_options(settings: Settings) -> TelemetryOptions:

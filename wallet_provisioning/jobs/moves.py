@@ -107,9 +107,9 @@ def hand_back(job: ClaimedJob) -> Move:
     return Move(name=MoveName.HAND_BACK, job_id=job.id, epoch=job.epoch)
 
 
-def continue_merged(job: ClaimedJob) -> Move:
-    """Queue a job again whose claimed chains have ended while further ones were merged in."""
-    return Move(name=MoveName.CONTINUE_MERGED, job_id=job.id, epoch=job.epoch)
+def continue_merged(ending: Move) -> Move:
+    """Queue a job again instead of ending it: further chains were merged in since its claim."""
+    return Move(name=MoveName.CONTINUE_MERGED, job_id=ending.job_id, epoch=ending.epoch)
 
 
 def cancel(job_id: UUID, reason: str | None = None) -> Move:

@@ -54,7 +54,7 @@ def conclude(job: ClaimedJob, outcomes: Mapping[str, Outcome], backoff: Backoff,
     """Return the move that ends this attempt, given how each chain that was claimed ended.
 
     Retried while any chain may still succeed and attempts remain, put back where only breakers are in
-    the way, failed where any chain failed for good, else completed.
+    the way (not all at one moment), failed where any chain failed for good, else completed.
     """
     retryable = _first(job, outcomes, is_retryable=True)
     if retryable is not None and job.attempt < job.max_attempts:
@@ -66,7 +66,8 @@ def conclude(job: ClaimedJob, outcomes: Mapping[str, Outcome], backoff: Backoff,
     waiting = [(chain, outcome) for chain, outcome in outcomes.items() if isinstance(outcome, Waiting)]
     if waiting:
         chain, first = min(waiting, key=lambda pair: pair[1].delay)
-        return moves.wait_for_circuit(job, f"{chain}: {first.message}", first.delay)
+        spread = first.delay * chance.uniform(0, backoff.jitter)
+        return moves.wait_for_circuit(job, f"{chain}: {first.message}", first.delay + spread)
     for_good = _first(job, outcomes, is_retryable=False) or job.earlier_failure
     if for_good is not None:
         return moves.fail(job, for_good)

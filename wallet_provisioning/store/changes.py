@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from wallet_provisioning.jobs.moves import Move
-from wallet_provisioning.jobs.states import JobStatus, MoveName
+from wallet_provisioning.jobs.moves import Move, continue_merged
+from wallet_provisioning.jobs.states import JobStatus, MoveName, is_legal
 from wallet_provisioning.store.job_rows import JobRow
 
 _OUTDATED_BY_MERGES = frozenset({MoveName.COMPLETE, MoveName.FAIL})
@@ -59,7 +59,7 @@ class Change:
 
 def plan(row: JobRow, asked: Move, moment: datetime) -> Change | None:
     """Return the change that a move makes of a locked row, None where the row refuses it."""
-    if row.status not in asked.transition.sources:
+    if not is_legal(asked.name, row.status):
         return None
     if asked.epoch is not None and asked.epoch != row.epoch:
         return None
@@ -72,7 +72,7 @@ def _regard_merges(row: JobRow, move: Move) -> Move:
     is_outdated = move.revision is not None and move.revision != row.revision
     if move.name not in _OUTDATED_BY_MERGES or not is_outdated:
         return move
-    return Move(name=MoveName.CONTINUE_MERGED, job_id=move.job_id, epoch=move.epoch)
+    return continue_merged(move)
 
 
 def _after(row: JobRow, move: Move, moment: datetime) -> JobRow:

@@ -25,7 +25,8 @@ from uuid import UUID
 from sqlalchemy import Row, Select, bindparam, select, update
 
 from wallet_provisioning.jobs.chains import Chain
-from wallet_provisioning.jobs.outcomes import Live
+from wallet_provisioning.jobs.errors import ErrorType
+from wallet_provisioning.jobs.outcomes import Failed, Live
 from wallet_provisioning.jobs.states import JobStatus, WalletStatus
 from wallet_provisioning.store.request_rows import (
     StoredMember,
@@ -57,12 +58,14 @@ class Opened:
 
     `request` is new: those members that may share one. `unresolved` must be sent too: older requests
     that members belong to, whole, and new requests of one for members that may share none. `live` are
-    wallets that exist already, `fenced_off` the members whose hold on their job is over.
+    wallets that exist already, `failed` those that failed for good in this job, `fenced_off` the members
+    whose hold on their job is over.
     """
 
     request: StoredRequest | None
     unresolved: tuple[StoredRequest, ...]
     live: Mapping[UUID, Live]
+    failed: Mapping[UUID, Failed]
     fenced_off: tuple[RequestMember, ...]
 
 
@@ -72,6 +75,7 @@ class _Sorted:
 
     fenced_off: list[RequestMember]
     live: dict[UUID, Live]
+    failed: dict[UUID, Failed]
     bound_to: set[UUID]
     shared: list[Row[Any]]
     alone: list[Row[Any]]
@@ -99,6 +103,7 @@ def open_request(
         request=new[0] if is_shared else None,
         unresolved=(*reopen_requests(tx, parts.bound_to, moment), *(new[1:] if is_shared else new)),
         live=parts.live,
+        failed=parts.failed,
         fenced_off=tuple(parts.fenced_off),
     )
 
@@ -186,7 +191,7 @@ def _lock_wallets(dialect: Dialect) -> Select[Any]:
 
 
 def _sort(members: Iterable[RequestMember], held: Mapping[UUID, Row[Any]], *, together: bool) -> _Sorted:
-    parts = _Sorted(fenced_off=[], live={}, bound_to=set(), shared=[], alone=[])
+    parts = _Sorted(fenced_off=[], live={}, failed={}, bound_to=set(), shared=[], alone=[])
     seen: set[UUID] = set()
     for member in members:
         row = held.get(member.job_id)
@@ -194,15 +199,15 @@ def _sort(members: Iterable[RequestMember], held: Mapping[UUID, Row[Any]], *, to
             parts.fenced_off.append(member)
         elif member.user_id not in seen:
             seen.add(member.user_id)
-            _sort_one(parts, member, row, together=together)
+            _sort_one(parts, row, together=together)
     return parts
 
 
-def _sort_one(parts: _Sorted, member: RequestMember, row: Row[Any], *, together: bool) -> None:
+def _sort_one(parts: _Sorted, row: Row[Any], *, together: bool) -> None:
     if row.status == WalletStatus.LIVE.value:
         parts.live[row.user_id] = _live(row)
     elif row.status != WalletStatus.CREATING.value:
-        parts.fenced_off.append(member)
+        parts.failed[row.user_id] = _failed(row)
     elif row.request_id is not None:
         parts.bound_to.add(row.request_id)
     elif row.alone or not together:
@@ -219,6 +224,10 @@ def _live(row: Row[Any]) -> Live:
         wallet_set_id=row.wallet_set_id,
         account_type=row.account_type,
     )
+
+
+def _failed(row: Row[Any]) -> Failed:
+    return Failed(error_type=ErrorType(row.error_type), message=row.error_message or "")
 
 
 def _store(

@@ -28,7 +28,7 @@ def announce(tx: Transaction) -> None:
 
 
 class Wakeups:
-    """Waits for announcements, on one asyncio loop; one task waits at a time.
+    """Waits for announcements, on one asyncio loop. Whoever waits at the same time waits for the same one.
 
     The first `next` and each one after a loss connects, and returns at once: something may have been
     missed in between.
@@ -37,21 +37,30 @@ class Wakeups:
     def __init__(self, database_url: str, dialect: Dialect) -> None:
         """Remember where to listen; nothing is opened yet."""
         self._source = _Notifications(database_url) if dialect == "postgresql" else _Commits(database_url)
+        self._waiting: asyncio.Task[None] | None = None
 
     async def next(self) -> None:
         """Return when there may be work. Raises `StoreUnavailableError`; call again to reconnect."""
+        if self._waiting is None or self._waiting.done():
+            self._waiting = asyncio.create_task(self._next())
+        await asyncio.shield(self._waiting)
+
+    async def _next(self) -> None:
         try:
             if not self._source.is_open:
                 await self._source.open()
                 return
             await self._source.wait()
         except (psycopg.Error, sqlite3.Error, OSError) as error:
-            await self.aclose()
+            await self._source.close()
             msg = f"no longer listening for jobs: {' '.join(str(error).split())}"
             raise StoreUnavailableError(msg) from error
 
     async def aclose(self) -> None:
-        """Close the connection, if there is one."""
+        """End the wait and close the connection, if there is one."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+            await asyncio.wait([self._waiting])
         await self._source.close()
 
 

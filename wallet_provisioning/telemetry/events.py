@@ -128,7 +128,10 @@ class ActorStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActorEnded(Event):
-    """An incarnation ended. `reason` is crash, hang, start_failed or stop; `stack` where there is one."""
+    """An incarnation ended. `reason` is crash, hang, start_failed or stop; `stack` where there is one.
+
+    `shown` is the message that it died with, without its values.
+    """
 
     path: str
     incarnation: int
@@ -138,15 +141,18 @@ class ActorEnded(Event):
     stack: str | None = None
     trace_id: str | None = None
     job_id: UUID | None = None
+    shown: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter(Event):
-    """A message could not be delivered."""
+    """A message could not be delivered; `sender` is the actor that told it."""
 
     path: str
     message: str
     why: str
+    sender: str | None = None
+    trace_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

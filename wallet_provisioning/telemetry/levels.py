@@ -48,7 +48,7 @@ def _of_wallet(event: events.WalletCreated) -> Level:
 
 
 def _of_transaction(event: events.TransactionEnded) -> Level:
-    return logging.DEBUG if event.outcome == "committed" else logging.INFO
+    return logging.INFO if event.outcome == "rolled_back" else logging.DEBUG
 
 
 def _of_call(event: events.CircleCalled) -> Level:

@@ -33,7 +33,9 @@ class Logs:
         self._lowest = VALUES[options.level.lower()]
         self._clock = clock
         stream = options.stream or sys.stderr
-        render = _renderer(readable=_is_terminal(stream) if options.readable is None else options.readable)
+        is_terminal = _is_terminal(stream)
+        readable = is_terminal if options.readable is None else options.readable
+        render = _renderer(readable=readable, colored=is_terminal)
         self._lines = LineWriter(stream, render, limit=options.backlog, on_drop=self._tell_dropped)
 
     def start(self) -> None:
@@ -81,10 +83,10 @@ def _is_terminal(stream: TextIO) -> bool:
     return not stream.closed and stream.isatty()
 
 
-def _renderer(*, readable: bool) -> Callable[[Entry], str]:
+def _renderer(*, readable: bool, colored: bool) -> Callable[[Entry], str]:
     chain: list[structlog.typing.Processor] = [_tidy, _redact]
     if readable:
-        chain += [_for_people, structlog.dev.ConsoleRenderer(colors=True, sort_keys=False)]
+        chain += [_for_people, structlog.dev.ConsoleRenderer(colors=colored, sort_keys=False)]
     else:
         # One encoder for all lines: `json.dumps` makes a new one for every call with an option.
         encoder = json.JSONEncoder(ensure_ascii=False)
