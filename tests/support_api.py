@@ -17,14 +17,26 @@ from opentelemetry.trace import NoOpTracer, Tracer
 from yarl import URL
 
 from wallet_provisioning.clock import SystemClock
-from wallet_provisioning.http.api.control import ChainView, Check, KillMode, WorkerStatus, WorkerView
+from wallet_provisioning.http.api.control import (
+    ChainView,
+    Check,
+    KillMode,
+    NoAnswerError,
+    WorkerStatus,
+    WorkerView,
+)
 from wallet_provisioning.http.api.parts import ApiOptions, Exposition, Parts
 from wallet_provisioning.http.api.server import ApiServer
 from wallet_provisioning.jobs.chains import Environment, Served
 from wallet_provisioning.store.accepting import Accepted
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.schema import migrate
+from wallet_provisioning.supervision.deadletters import DeadLetter
+from wallet_provisioning.supervision.inspection import Described
+from wallet_provisioning.supervision.inspector import CannotSuspendError
+from wallet_provisioning.supervision.letters import Lane
 from wallet_provisioning.supervision.snapshot import ActorView, ChildKind, ChildState
+from wallet_provisioning.supervision.tracing import TracedMessage
 from wallet_provisioning.telemetry.events import Event
 
 USER = "0190a0a0-0000-7000-8000-000000000001"
@@ -50,6 +62,11 @@ def an_actor(path: str) -> ActorView:
     )
 
 
+A_MESSAGE = TracedMessage(
+    message="Do", lane=Lane.WORK, incarnation=1, waited=timedelta(milliseconds=2), handled_in=None
+)
+
+
 @dataclass
 class SmallDaemon:
     """Keeps a tree and restarts what is killed, as the real one does, without any actor."""
@@ -65,6 +82,9 @@ class SmallDaemon:
     tree: dict[str, ActorView] = field(default_factory=lambda: {path: an_actor(path) for path in PATHS})
     kills: list[tuple[str, KillMode, str | None]] = field(default_factory=list)
     heard: list[Accepted] = field(default_factory=list)
+    hung: set[str] = field(default_factory=set)
+    traces: dict[str, tuple[TracedMessage, ...] | None] = field(default_factory=dict)
+    lost: tuple[DeadLetter, ...] = ()
 
     def actors(self) -> tuple[ActorView, ...]:
         return tuple(self.tree.values())
@@ -77,6 +97,35 @@ class SmallDaemon:
         self.kills.append((path, mode, reason))
         self._next_life(path)
         return before
+
+    async def describe(self, path: str) -> Described:
+        if path in self.hung:
+            msg = f"{path} gave no answer within 2 s; it has been busy with Do for 12.0 s"
+            raise NoAnswerError(msg)
+        view = self.tree[path]
+        return Described(
+            path=path, incarnation=view.incarnation, is_stopping=False, values={"jobs": ["a", 1, None]}
+        )
+
+    def suspend(self, path: str) -> ActorView:
+        if path in SUPERVISORS:
+            msg = f"{path} is a supervisor; suspended it would restart nobody"
+            raise CannotSuspendError(msg)
+        self.tree[path] = replace(self.tree[path], suspended=True)
+        return self.tree[path]
+
+    def resume(self, path: str) -> ActorView:
+        self.tree[path] = replace(self.tree[path], suspended=False)
+        return self.tree[path]
+
+    def trace(self, path: str, *, on: bool) -> None:
+        self.traces[path] = (A_MESSAGE,) if on else None
+
+    def traced(self, path: str) -> tuple[TracedMessage, ...] | None:
+        return self.traces.get(self.tree[path].path)
+
+    def dead_letters(self) -> tuple[DeadLetter, ...]:
+        return self.lost
 
     def chains(self) -> tuple[ChainView, ...]:
         return self.breakers

@@ -20,6 +20,7 @@ from wallet_provisioning.supervision.root import Root
 from wallet_provisioning.supervision.runtime import ThreadRuntime
 from wallet_provisioning.supervision.supervisor import Policy, Supervisor
 from wallet_provisioning.supervision.testing import Signals
+from wallet_provisioning.supervision.watching import Down
 
 AT_ONCE = Delay(base=timedelta(), maximum=timedelta())
 SOON = timedelta(milliseconds=1)
@@ -48,7 +49,7 @@ class Do:
     act: Callable[["Worker"], object]
 
 
-WorkerMessage: TypeAlias = Note | Do | ChildEnded
+WorkerMessage: TypeAlias = Note | Do | ChildEnded | Down
 
 
 def nothing(_worker: "Worker") -> None:
@@ -87,7 +88,7 @@ class Worker(Actor[WorkerMessage]):
                 self.note(message.value)
             case Do():
                 message.act(self)
-            case ChildEnded():
+            case ChildEnded() | Down():
                 self.note(message)
 
     def stopping(self) -> None:
@@ -167,7 +168,7 @@ class Trial:
             Supervisor,
             family=family,
             policy=policy or Policy(delay=AT_ONCE),
-            observe=lambda incident: self.observe(incident),
+            observe=lambda incident: self.observe(incident),  # noqa: PLW0108 - looked up when it is called
         )
         return Child(id=path.rpartition("/")[2] or ROOT, recipe=made, family=family, **options)
 

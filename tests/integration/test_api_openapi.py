@@ -61,6 +61,12 @@ def test_every_call_of_the_contract_is_there() -> None:
         get /api/v1/admin/audit
         get /api/v1/admin/actors
         post /api/v1/admin/actors/{path}/kill
+        get /api/v1/admin/actors/{path}/state
+        get /api/v1/admin/actors/{path}/trace
+        post /api/v1/admin/actors/{path}/trace
+        post /api/v1/admin/actors/{path}/suspend
+        post /api/v1/admin/actors/{path}/resume
+        get /api/v1/admin/dead-letters
         get /api/v1/admin/chains
         get /healthz/live
         get /healthz/ready

@@ -7,9 +7,12 @@ from typing import Any
 
 from wallet_provisioning.supervision.actor import Actor, recipe
 from wallet_provisioning.supervision.address import Address
+from wallet_provisioning.supervision.child import Child
 from wallet_provisioning.supervision.life import Life
-from wallet_provisioning.supervision.reply import Reply
+from wallet_provisioning.supervision.orders import AddChild, Added, Refused
+from wallet_provisioning.supervision.reply import Forward, Reply
 from wallet_provisioning.supervision.runtime import Runtime
+from wallet_provisioning.supervision.watching import Down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,20 @@ def narrow(both: Address[Fetch | Fetched]) -> Address[Fetched]:
 def widen(fetched: Address[Fetched]) -> Address[Fetch | Fetched]:
     """Hand an address on to somebody who tells more."""
     return fetched  # type: ignore[return-value] # its actor would be told what it does not take
+
+
+def watch(fetcher: Address[Fetch], ears: Address[Down], fetched: Address[Fetched]) -> None:
+    """Have the end of an actor told to who takes that news, and to who doesn't."""
+    fetcher.watch(ears)
+    fetcher.watch(fetched)  # type: ignore[arg-type] # its actor does not take news of an end
+
+
+def add(supervisor: Address[AddChild], child: Child, fetched: Address[Fetched]) -> None:
+    """Ask for a child, with an answer that the asker takes and one that it doesn't."""
+    answer: Forward[Added | Refused, Fetched] = Forward(fetched, lambda given: Fetched(body=repr(given)))
+    supervisor.tell(AddChild(child=child, reply=answer))
+    wrong: Forward[int, Fetched] = Forward(fetched, lambda given: Fetched(body=repr(given)))
+    supervisor.tell(AddChild(child=child, reply=wrong))  # type: ignore[arg-type] # it is given no number
 
 
 def submit(runtime: Runtime, fetched: Address[Fetched], fetcher: Address[Fetch]) -> None:

@@ -109,6 +109,7 @@ def test_a_wallet_has_the_keys_of_the_contract_in_its_order() -> None:
 
 def test_an_actor_has_the_keys_of_the_contract_in_its_order() -> None:
     names = "path, kind, class, state, incarnation, restarts, zombies, mailbox, working_on, last_crash"
+    names += ", suspended, dead_letters"
     assert list(on_the_wire(views.actor_json(ACTOR))) == names.split(", ")
 
 
@@ -141,6 +142,8 @@ def test_a_busy_actor_tells_of_its_job_and_its_last_crash() -> None:
                 message="Assigned",
                 incarnation=2,
                 trace_id=None,
+                shown="Assigned(job)",
+                stack="where it stood",
             ),
         )
     )
@@ -153,6 +156,8 @@ def test_a_busy_actor_tells_of_its_job_and_its_last_crash() -> None:
         "message": "Assigned",
         "incarnation": 2,
         "trace_id": None,
+        "shown": "Assigned(job)",
+        "stack": "where it stood",
     }
 
 

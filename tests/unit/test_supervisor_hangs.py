@@ -181,6 +181,32 @@ def test_zombies_up_to_the_limit_are_borne_and_one_more_ends_the_tree(clock: Man
         assert "3 threads below / hang" in why
 
 
+def test_zombies_are_counted_over_the_whole_tree_and_restart_nobody(clock: ManualClock) -> None:
+    with Trial(clock) as trial:
+        low = Policy(delay=AT_ONCE, zombie_limit=0)
+        trial.start(
+            trial.supervisor("one", trial.worker("a"), policy=low),
+            trial.supervisor("two", trial.worker("b"), policy=low),
+            policy=Policy(delay=AT_ONCE, zombie_limit=1),
+        )
+        trial.started("two")
+        for supervisor, worker in (("one", "one/a"), ("two", "two/b")):
+            trial.address(worker).tell(Do(act=trial.hang))
+            trial.noted(worker, "hangs")
+            for path in ("/", "one", "two"):
+                trial.idle(path)
+            clock.advance(_TOO_LONG)
+            trial.look(supervisor)
+            trial.started(worker, 2)
+            assert trial.ends.all() == []
+            trial.look()
+        (why,) = trial.ends.wait_until(bool)
+
+        assert why is not None
+        assert "2 threads below / hang" in why
+        assert [trial.root.view(path).incarnation for path in ("one", "two")] == [1, 1]
+
+
 def test_a_hang_spends_restart_intensity(clock: ManualClock) -> None:
     policy = Policy(delay=AT_ONCE, intensity=Intensity(limit=0))
     with Trial(clock) as trial:

@@ -13,7 +13,7 @@ from wallet_provisioning.cli.failures import FAILURES, exit_code_of, lines_of
 from wallet_provisioning.cli.output import say
 
 NAME = "wallet-provisioning"
-COMMANDS = ("daemon", "sandbox", "migrate", "provision", "check")
+COMMANDS = ("daemon", "sandbox", "migrate", "provision", "check", "actors", "chaos")
 
 
 class Commands(click.Group):

@@ -24,6 +24,7 @@ from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.reports import get_job
 from wallet_provisioning.store.stamp import read_stamp
 from wallet_provisioning.store.views import JobView
+from wallet_provisioning.telemetry.traces import new_traceparent
 
 
 @click.command()
@@ -59,7 +60,13 @@ def _accept(
     database: Database, settings: StoreSettings, user_id: UUID, chains: tuple[str, ...] | None
 ) -> Accepted:
     names = _select_chains(database, settings, chains)
-    request = JobRequest(user_id=user_id, chains=names, source="cli", max_attempts=settings.max_attempts)
+    request = JobRequest(
+        user_id=user_id,
+        chains=names,
+        source="cli",
+        max_attempts=settings.max_attempts,
+        traceparent=new_traceparent(),
+    )
     with database.write("cli", "provision") as tx:
         return accept_job(tx, request)
 
@@ -69,14 +76,19 @@ def _select_chains(
 ) -> tuple[str, ...]:
     """Return the served names of the chains asked for.
 
-    Without a key of its own the command goes by the environment that the database is stamped for.
+    Without a key of its own the command goes by the environment that the database is stamped for; a key
+    of another environment is refused.
     """
+    with database.read() as connection:
+        stamp = read_stamp(connection)
+    environment = settings.environment if stamp is None else Environment(stamp.environment)
+    if settings.circle_api_key is not None and environment is not settings.environment:
+        msg = (
+            f"this database belongs to the {environment} environment, but CIRCLE_API_KEY is of "
+            f"{settings.environment}; use another database or another key"
+        )
+        raise CommandError(ExitCode.WRONG, msg)
     try:
-        if settings.circle_api_key is not None:
-            return settings.served.select(chains)
-        with database.read() as connection:
-            stamp = read_stamp(connection)
-        environment = settings.environment if stamp is None else Environment(stamp.environment)
         return Served(settings.chains, environment).select(chains)
     except UnknownChainError as error:
         raise CommandError(ExitCode.WRONG, str(error)) from error

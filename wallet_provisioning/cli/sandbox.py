@@ -20,7 +20,7 @@ from wallet_provisioning.telemetry.events import Event, Notice
 @click.option(
     "--port", type=click.IntRange(0, 65_535), default=8090, show_default=True, help="0: any free one."
 )
-@click.option("--latency", type=DURATION, default="0s", show_default=True, help="Added to each call.")
+@click.option("--latency", type=DURATION, default="100ms", show_default=True, help="Added to each call.")
 @click.option("--api-key", metavar="K", help="The only key to accept, such as TEST_API_KEY:id:secret.")
 @click.option("--entity-secret", metavar="HEX", help="The entity secret, 64 hex characters.")
 @click.option(

@@ -6,9 +6,9 @@ import signal
 
 
 def until_signalled() -> asyncio.Event:
-    """Return an event of the running loop that SIGINT and SIGTERM set.
+    """Return an event of the running loop that SIGINT, SIGTERM and SIGHUP set.
 
-    Main thread only. A second signal ends the process at once, with 130 or 143.
+    Main thread only. A second signal ends the process at once, with 130, 143 or 129.
     """
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
@@ -18,6 +18,6 @@ def until_signalled() -> asyncio.Event:
             os._exit(128 + number)
         asked.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, hear, number)
     return asked

@@ -7,18 +7,29 @@ from collections.abc import Mapping
 from wallet_provisioning.actors.scheduler import WorkKnown
 from wallet_provisioning.actors.seat import ChainSeat
 from wallet_provisioning.daemon.dependencies import Dependencies
-from wallet_provisioning.http.api.control import ChainView, Check, KillMode, WorkerStatus, WorkerView
+from wallet_provisioning.http.api.control import (
+    ChainView,
+    Check,
+    KillMode,
+    NoAnswerError,
+    WorkerStatus,
+    WorkerView,
+)
 from wallet_provisioning.http.circle.breaker import BreakerState
 from wallet_provisioning.settings import Settings
 from wallet_provisioning.store.accepting import Accepted
+from wallet_provisioning.supervision.deadletters import DeadLetter
+from wallet_provisioning.supervision.inspection import Described
 from wallet_provisioning.supervision.places import ROOT
 from wallet_provisioning.supervision.reply import Reply
 from wallet_provisioning.supervision.root import Root
 from wallet_provisioning.supervision.snapshot import ActorView, ChildState
 from wallet_provisioning.supervision.supervisor import RestartChild
+from wallet_provisioning.supervision.tracing import TracedMessage
 from wallet_provisioning.tree import Tree
 
 _RESTART_WITHIN = 30.0
+_ANSWER_WITHIN = 2.0
 
 
 class TreeControl:
@@ -77,6 +88,37 @@ class TreeControl:
             self._root.kill(path, hang=mode == "hang", reason=reason or f"an operator's {mode}")
         return view
 
+    async def describe(self, path: str) -> Described:
+        """Ask an actor what stands in it; `KeyError`, or `NoAnswerError` after two seconds."""
+        reply: Reply[Described] = Reply(asyncio.get_running_loop())
+        self._root.inspector.describe(path, reply)
+        try:
+            return await reply.get(_ANSWER_WITHIN)
+        except TimeoutError as error:
+            raise NoAnswerError(_why_silent(self._root.view(path))) from error
+
+    def suspend(self, path: str) -> ActorView:
+        """Let an actor's work wait; `KeyError`, or `CannotSuspendError`."""
+        self._root.inspector.suspend(path)
+        return self._root.view(path)
+
+    def resume(self, path: str) -> ActorView:
+        """Let an actor go on; `KeyError` for an unknown path."""
+        self._root.inspector.resume(path)
+        return self._root.view(path)
+
+    def trace(self, path: str, *, on: bool) -> None:
+        """Begin or end to note an actor's messages; `KeyError` for an unknown path."""
+        self._root.inspector.trace(path, on=on)
+
+    def traced(self, path: str) -> tuple[TracedMessage, ...] | None:
+        """Return an actor's last messages, None where they are not noted; `KeyError` for an unknown path."""
+        return self._root.inspector.traced(path)
+
+    def dead_letters(self) -> tuple[DeadLetter, ...]:
+        """Return the last messages that no actor read, newest first."""
+        return self._tree.dead_letters.last()
+
     def chains(self) -> tuple[ChainView, ...]:
         """Return the chains that are served, in their order."""
         return tuple(
@@ -107,7 +149,8 @@ class TreeControl:
         is_running = self.is_scheduler_running()
         scheduler = Check(ok=is_running, detail="running" if is_running else "not running")
         chains = {f"circle/{state.chain}": _chain_check(state) for state in self.chains()}
-        return dict(itertools.chain({"scheduler": scheduler}.items(), self._lost().items(), chains.items()))
+        found = ({"scheduler": scheduler}, self._lost(), chains, self._suspended())
+        return dict(itertools.chain.from_iterable(checks.items() for checks in found))
 
     def is_ready(self) -> bool:
         """Whether everything has started."""
@@ -143,10 +186,18 @@ class TreeControl:
     def _status(self, *, is_running: bool) -> WorkerStatus:
         if not is_running:
             return WorkerStatus.DOWN
-        is_hindered = self._dependencies.lost() or any(
-            state is not BreakerState.CLOSED for state in self.breakers().values()
+        is_hindered = (
+            self._dependencies.lost()
+            or self._suspended()
+            or any(state is not BreakerState.CLOSED for state in self.breakers().values())
         )
         return WorkerStatus.DEGRADED if is_hindered else WorkerStatus.OPERATIONAL
+
+    def _suspended(self) -> Mapping[str, Check]:
+        """Return a check that names the suspended actors, where there are any."""
+        paths = [view.path for view in self._root.views() if view.suspended]
+        detail = f"{', '.join(paths)}: work waits until it is resumed"
+        return {"suspended": Check(ok=False, detail=detail)} if paths else {}
 
     def _lost(self) -> Mapping[str, Check]:
         lost = self._dependencies.lost()
@@ -155,6 +206,19 @@ class TreeControl:
             name: Check(ok=name not in lost, detail=lost.get(name, "reachable"))
             for name in dict.fromkeys(names)
         }
+
+
+def _why_silent(view: ActorView) -> str:
+    """Return why an actor gives no answer, as far as can be seen from outside."""
+    if view.state is not ChildState.RUNNING:
+        return f"{view.path} is {view.state} and gives no answer"
+    work = view.working_on
+    busy = (
+        ""
+        if work is None
+        else f"; it has been busy with {work.message} for {work.since.total_seconds():.1f} s"
+    )
+    return f"{view.path} gave no answer within {_ANSWER_WITHIN:g} s{busy}"
 
 
 def _chain_check(state: ChainView) -> Check:

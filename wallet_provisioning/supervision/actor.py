@@ -8,8 +8,7 @@ actor alone. Messages come by `Address.tell` only.
 
 import threading
 import traceback
-from collections.abc import Callable
-from contextvars import copy_context
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
@@ -17,32 +16,19 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 import pykka
 from opentelemetry import trace
 
-from wallet_provisioning.supervision.address import Address
+from wallet_provisioning.supervision.address import Address, OwnAddress
+from wallet_provisioning.supervision.controls import Control, Describe, Kill, KilledError, Stop
+from wallet_provisioning.supervision.inbox import Inbox
+from wallet_provisioning.supervision.inspection import Described, plain
+from wallet_provisioning.supervision.letters import Passing, Revoked
 from wallet_provisioning.supervision.life import Ended, Life, Report, Started, Stopped
-from wallet_provisioning.supervision.mailbox import REVOKED, Revoked
+from wallet_provisioning.supervision.showing import ACTING, describe, show
 from wallet_provisioning.supervision.snapshot import EndReason
+
+__all__ = ["Actor", "Kill", "KilledError", "Recipe", "Stop", "describe", "recipe"]
 
 M = TypeVar("M")
 P = ParamSpec("P")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
-    """Control: end when what is in hand is done, or at once."""
-
-    at_once: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kill:
-    """Control: crash, or block for ever, as an operator or a test demands."""
-
-    hang: bool
-    reason: str
-
-
-class KilledError(Exception):
-    """The actor was told to crash."""
 
 
 class Actor(pykka.ThreadingActor, Generic[M]):
@@ -58,7 +44,7 @@ class Actor(pykka.ThreadingActor, Generic[M]):
         """Join the mailbox that the child owns."""
         super().__init__()
         self.life = life
-        self.actor_inbox = _Inbox(life)
+        self.actor_inbox = Inbox(life)
         self.actor_ref.actor_inbox = self.actor_inbox
         self._is_stopping = False
         self._is_announced = False
@@ -85,6 +71,14 @@ class Actor(pykka.ThreadingActor, Generic[M]):
 
     def stopped(self) -> None:
         """Clean up at an orderly end; not called after a crash, nor for an actor that was given up."""
+
+    def describe(self) -> Mapping[str, object]:
+        """Return what an operator may see of the actor's state, without secrets; it is copied at once.
+
+        Asked through the control lane, so between two messages. What it raises stands in the answer and
+        harms nobody.
+        """
+        return {}
 
     # What a subclass may use.
 
@@ -113,7 +107,14 @@ class Actor(pykka.ThreadingActor, Generic[M]):
 
         The timer dies with this incarnation: a successor sets its own.
         """
-        return self.life.runtime.later(delay, _OwnAddress(self.life), message)
+        return self.life.runtime.later(delay, self._own(), message)
+
+    def watch(self, other: Address[Any]) -> Callable[[], None]:
+        """Have this incarnation told `Down` when the other's ends; `Down` must be among its messages.
+
+        See `Address.watch`. The watch dies with this incarnation: a successor watches anew.
+        """
+        return other.watch(self._own())
 
     # What pykka calls. Nothing leaves these three by an exception.
 
@@ -140,19 +141,29 @@ class Actor(pykka.ThreadingActor, Generic[M]):
         try:
             context.run(self._handle, message)
         except BaseException as error:  # noqa: BLE001 - pykka would stop every actor of the process
-            context.run(self._end_by, error, type(message).__name__)
+            context.run(self._end_by, error, message)
 
     def _handle(self, message: Any) -> None:  # noqa: ANN401 - an address takes only M, pykka's loop takes all
-        match message:
+        ACTING.set(self.life.path)
+        if isinstance(message, Control):
+            self._obey(message)
+            return
+        self.receive(message)
+        self._announce_when_ready()
+        if self._is_stopping and self.is_drained():
+            self._finish()
+
+    def _obey(self, control: Control) -> None:
+        match control:
             case Stop():
-                self._stop_when_drained(at_once=message.at_once)
+                self._stop_when_drained(at_once=control.at_once)
             case Kill():
-                self._die(message)
+                self._die(control)
+            case Describe():
+                control.reply.set(self._describe())
             case _:
-                self.receive(message)
-                self._announce_when_ready()
-                if self._is_stopping and self.is_drained():
-                    self._finish()
+                msg = f"no actor knows a {type(control).__name__}"
+                raise TypeError(msg)
 
     def _announce_when_ready(self) -> None:
         if not self._is_announced and self.is_ready():
@@ -163,6 +174,7 @@ class Actor(pykka.ThreadingActor, Generic[M]):
         if not self._is_stopping:
             self._is_stopping = True
             self.life.port.is_loud = True
+            self.life.mailbox.resume(self.life.port)
             self.stopping()
         if at_once or self.is_drained():
             self._finish()
@@ -172,18 +184,34 @@ class Actor(pykka.ThreadingActor, Generic[M]):
             threading.Event().wait()
         raise KilledError(kill.reason)
 
+    def _describe(self) -> Described:
+        try:
+            values, error = {name: plain(value) for name, value in self.describe().items()}, None
+        except Exception as failure:  # noqa: BLE001 - a look at an actor must not be what kills it
+            values, error = {}, describe(failure)
+        return Described(
+            path=self.life.path,
+            incarnation=self.life.incarnation,
+            is_stopping=self._is_stopping,
+            values=values,
+            error=error,
+        )
+
     def _finish(self) -> None:
         self.stopped()
+        self.life.port.passing = Passing()
         self._report(Stopped(child=self.life.child, incarnation=self.life.incarnation))
         self._leave()
 
-    def _end_by(self, error: BaseException, message: str | None) -> None:
+    def _end_by(self, error: BaseException, message: object | None) -> None:
         try:
-            self._report(self._account_of(error, message))
+            ended = self._account_of(error, message)
+            self.life.port.passing = Passing(ended.reason, ended.error)
+            self._report(ended)
         finally:
             self._leave()
 
-    def _account_of(self, error: BaseException, message: str | None) -> Ended:
+    def _account_of(self, error: BaseException, message: object | None) -> Ended:
         span = trace.get_current_span().get_span_context()
         could_not_start = not self._is_announced and not isinstance(error, KilledError)
         return Ended(
@@ -191,11 +219,12 @@ class Actor(pykka.ThreadingActor, Generic[M]):
             incarnation=self.life.incarnation,
             reason=EndReason.START_FAILED if could_not_start else EndReason.CRASH,
             error=describe(error),
-            message=message,
+            message=None if message is None else type(message).__name__,
             held=self.life.port.held,
             stack="".join(traceback.format_exception(error)),
             at=self.life.clock.now(),
             trace_id=f"{span.trace_id:032x}" if span.is_valid else None,
+            shown=None if message is None else show(message),
         )
 
     def _report(self, report: Report) -> None:
@@ -203,66 +232,14 @@ class Actor(pykka.ThreadingActor, Generic[M]):
         if self.life.is_current():
             self.life.report(report)
 
+    def _own(self) -> OwnAddress:
+        return OwnAddress(self.life.path, self.life.mailbox, self.life.port)
+
     def _leave(self) -> None:
         self.life.mailbox.revoke(self.life.port)
         self.life.port.is_over = True
         pykka.ActorRegistry.unregister(self.actor_ref)
         self.actor_stopped.set()
-
-
-class _OwnAddress(Address[Any]):
-    """The address that an incarnation's timers tell to; it is void once that incarnation has ended."""
-
-    __slots__ = ("_life",)
-
-    def __init__(self, life: Life) -> None:
-        super().__init__(life.path, life.mailbox, _unheard)
-        self._life = life
-
-    def tell(self, message: object) -> None:
-        self._life.mailbox.put_own(self._life.port, message, copy_context())
-
-
-def _unheard(path: str, message: object) -> None:
-    """Let a message go: its actor does not live to miss it."""
-
-
-def describe(error: BaseException) -> str:
-    """Return an error in one line, whatever its own text does."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001 - a broken __str__ must not hide the crash that it belongs to
-        return f"{type(error).__name__} (its text can't be read)"
-
-
-class _Inbox:
-    """The port in the shape of pykka's inbox protocol."""
-
-    def __init__(self, life: Life) -> None:
-        self._life = life
-
-    def get(self) -> Any:  # noqa: ANN401 - pykka's envelope is private, and only two fields of it are read
-        """Return a letter, which has the two fields that the loop reads of pykka's own envelope."""
-        taken = self._life.mailbox.take(self._life.port)
-        return _FAREWELL if isinstance(taken, Revoked) else taken
-
-    def put(self, _envelope: object, /) -> None:
-        msg = f"{self._life.path} is told through its address, not through pykka's reference"
-        raise TypeError(msg)
-
-    def empty(self) -> bool:
-        """Return True always: pykka's teardown then finds nothing to drain."""
-        return True
-
-
-class _Farewell:
-    """The envelope that ends a loop whose port was revoked."""
-
-    message = REVOKED
-    reply_to = None
-
-
-_FAREWELL = _Farewell()
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ class Agenda:
     def _carry_out(self, plan: Plan) -> None:
         """Take up one step after the other, as far as they are done at once."""
         while (step := plan.current) is not None:
-            for child in tuple(step.open):
+            for child in sorted(step.open):  # a set's own order differs from run to run
                 if self._act(plan, step, child):
                     step.open.discard(child)
             if step.open:

@@ -1,22 +1,23 @@
 """A child as its supervisor knows it: what was asked for, and how its lives went."""
 
-import threading
 import traceback
 from collections.abc import Callable
 from contextvars import copy_context
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from wallet_provisioning.clock import Clock
-from wallet_provisioning.supervision.actor import Kill, Recipe, Stop, describe
 from wallet_provisioning.supervision.address import Address
+from wallet_provisioning.supervision.controls import Control, Stop
+from wallet_provisioning.supervision.deadletters import DeadLetters
+from wallet_provisioning.supervision.family import Family
 from wallet_provisioning.supervision.hangs import stack_of
-from wallet_provisioning.supervision.incidents import ChildEnded, Incident, Undeliverable
-from wallet_provisioning.supervision.life import Ended, Life, Report, Started, Stopped
-from wallet_provisioning.supervision.mailbox import Lane, Mailbox, Port
-from wallet_provisioning.supervision.restarts import Restart
+from wallet_provisioning.supervision.incidents import ChildEnded, Incident, Why
+from wallet_provisioning.supervision.letters import Lane, Passing, Port
+from wallet_provisioning.supervision.life import Ended, Life, Report, Started
+from wallet_provisioning.supervision.mailbox import Mailbox
 from wallet_provisioning.supervision.runtime import Runtime
+from wallet_provisioning.supervision.showing import describe, show, trace_id_of
 from wallet_provisioning.supervision.snapshot import (
     ActorView,
     ChildKind,
@@ -25,28 +26,11 @@ from wallet_provisioning.supervision.snapshot import (
     EndReason,
     Work,
 )
+from wallet_provisioning.supervision.spec import Child
+
+__all__ = ["Cell", "Child", "Family"]
 
 _HISTORY = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Child:
-    """What a supervisor is asked to keep alive: one line of the tree.
-
-    `deadline` bounds the handling of one message, `drain` an orderly stop. `watchers` are told each
-    `ChildEnded`. `family` is the state of a child that is itself a supervisor. `is_blameless` says of
-    an end that it spends no restart intensity, nor delays the restart; None blames every one. It must
-    be pure and quick.
-    """
-
-    id: str
-    recipe: Recipe
-    restart: Restart = Restart.PERMANENT
-    drain: timedelta = timedelta(seconds=5)
-    deadline: timedelta = timedelta(seconds=15)
-    watchers: tuple[Address[ChildEnded], ...] = ()
-    family: "Family | None" = None
-    is_blameless: Callable[[ChildEnded], bool] | None = None
 
 
 UP = frozenset({ChildState.STARTING, ChildState.RUNNING, ChildState.STOPPING})
@@ -56,10 +40,13 @@ class Cell:
     """What outlives a child's incarnations: mailbox, counts, history.
 
     Its supervisor alone changes it, while it leads the family; any thread may look. `is_finished` says
-    that the child ended and its kind of restart wants it to stay so.
+    that the child ended and its kind of restart wants it to stay so; `is_guest` that it came at run time,
+    so that nothing of it stays when it has ended for good; `is_leaving` that it is to be removed.
     """
 
-    def __init__(self, path: str, spec: Child, address: Address[Any], mailbox: Mailbox) -> None:
+    def __init__(
+        self, path: str, spec: Child, address: Address[Any], mailbox: Mailbox, dead_letters: DeadLetters
+    ) -> None:
         """Make the cell of a child that was never started."""
         self.path = path
         self.spec = spec
@@ -71,7 +58,10 @@ class Cell:
         self.failures: list[timedelta] = []
         self.last_crash: Crash | None = None
         self.is_finished = False
-        self._last_word: Stopped | Ended | None = None
+        self.is_guest = False
+        self.is_leaving = False
+        self._dead_letters = dead_letters
+        self._last_word: Report | None = None
         self._port: Port | None = None
         self._zombies: list[Port] = []
 
@@ -79,6 +69,11 @@ class Cell:
     def is_up(self) -> bool:
         """Whether there is an incarnation whose end has not been noted."""
         return self.state in UP
+
+    @property
+    def kind(self) -> ChildKind:
+        """Whether the child supervises others."""
+        return ChildKind.WORKER if self.spec.family is None else ChildKind.SUPERVISOR
 
     def launch(self, runtime: Runtime, clock: Clock, report: Callable[[Report], None]) -> None:
         """Start the next incarnation on the mailbox; what its constructor raises comes out here."""
@@ -109,15 +104,20 @@ class Cell:
         """Return whether the present incarnation's thread was ever there."""
         return self._port is not None and self._port.thread is not None
 
-    def lost_word(self, clock: Clock) -> Stopped | Ended | None:
-        """Return how the present incarnation ended, if it has and that was not noted; else None.
+    def lost_word(self, clock: Clock) -> Report | None:
+        """Return what the present incarnation said that was not noted, or that it ended unsaid; else None.
 
         Its report may still wait, or was lost with a supervisor that crashed over it.
         """
-        if not self.is_up or self._port is None or not self._port.is_dead():
+        if not self.is_up or self._port is None:
             return None
         word = self._last_word
-        if word is not None and word.incarnation == self.incarnation:
+        is_said = word is not None and word.incarnation == self.incarnation
+        if is_said and isinstance(word, Started) and self.state is ChildState.STARTING:
+            return word
+        if not self._port.is_dead():
+            return None
+        if is_said and not isinstance(word, Started):
             return word
         return self._ended(self._port, clock, EndReason.CRASH, "its thread ended without a word")
 
@@ -126,9 +126,17 @@ class Cell:
         self.state = ChildState.STOPPING
         self.control(Stop(at_once=at_once))
 
-    def control(self, control: Stop | Kill) -> None:
+    def control(self, control: Control) -> None:
         """Put a control message before everything else."""
         self.mailbox.put(Lane.CONTROL, control, copy_context())
+
+    def suspend(self) -> bool:
+        """Let work wait until it is resumed or this incarnation ends; False where there is none."""
+        return self._port is not None and self.mailbox.suspend(self._port)
+
+    def resume(self) -> bool:
+        """Serve all that waits again; False where there is no incarnation."""
+        return self._port is not None and self.mailbox.resume(self._port)
 
     def give_up(self) -> bool:
         """Cut the running incarnation off; its thread may go on as a zombie. Return whether it was busy."""
@@ -158,12 +166,15 @@ class Cell:
 
     def failed_to_start(self, life: Life, error: Exception) -> Ended:
         """Report an incarnation whose constructor, or whose thread's start, raised."""
+        why = describe(error)
         life.port.is_over = True
+        life.port.passing = Passing(EndReason.START_FAILED, why)
+        self.mailbox.revoke(life.port)
         return Ended(
             child=self.spec.id,
             incarnation=life.incarnation,
             reason=EndReason.START_FAILED,
-            error=describe(error),
+            error=why,
             message=None,
             held=None,
             stack="".join(traceback.format_exception(error)),
@@ -182,8 +193,8 @@ class Cell:
         letters = self.mailbox.close()
         family = self.spec.family
         if family is None:
-            names = (type(letter.message).__name__ for letter in letters)
-            return incidents + [Undeliverable(path=self.path, message=name) for name in names]
+            note, why = self._dead_letters.note, Why.STOPPED
+            return incidents + [note(self.mailbox, each.message, each.context, why) for each in letters]
         with family.lock:
             for below in reversed(family.cells.values()):
                 incidents += below.lose(clock)
@@ -201,6 +212,7 @@ class Cell:
             stack=report.stack,
             at=report.at,
             trace_id=report.trace_id,
+            shown=report.shown,
         )
 
     def remember(self, ended: ChildEnded, now: timedelta, *, is_blamed: bool) -> None:
@@ -212,6 +224,8 @@ class Cell:
             message=ended.message,
             incarnation=ended.incarnation,
             trace_id=ended.trace_id,
+            shown=ended.shown,
+            stack=ended.stack,
         )
         if is_blamed:
             self.failures = [*self.failures[-_HISTORY:], now]
@@ -220,11 +234,16 @@ class Cell:
         """Return how many incarnations that were given up still run."""
         return sum(not port.is_dead() for port in self._zombies)
 
+    def hanging(self) -> list[Port]:
+        """Return what was given up and still runs, of this child and of all below it."""
+        own = [port for port in self._zombies if not port.is_dead()]
+        return own if self.spec.family is None else own + self.spec.family.hanging()
+
     def view(self, now: timedelta) -> ActorView:
         """Return the picture of this child."""
         return ActorView(
             path=self.path,
-            kind=ChildKind.WORKER if self.spec.family is None else ChildKind.SUPERVISOR,
+            kind=self.kind,
             class_name=self.spec.recipe.actor.__name__,
             state=self.state,
             incarnation=self.incarnation,
@@ -234,6 +253,8 @@ class Cell:
             oldest_message_age=self.mailbox.oldest_age(),
             working_on=self._work(now.total_seconds()),
             last_crash=self.last_crash,
+            suspended=self.mailbox.is_suspended(),
+            dead_letters=self.mailbox.dead_letters,
         )
 
     def _work(self, now: float) -> Work | None:
@@ -249,8 +270,7 @@ class Cell:
 
     def _pass_on(self, word: Report, report: Callable[[Report], None]) -> None:
         """Keep an incarnation's last word, so that it can be heard again, and deliver it."""
-        if not isinstance(word, Started):
-            self._last_word = word
+        self._last_word = word
         report(word)
 
     def _ended(self, port: Port, clock: Clock, reason: EndReason, error: str) -> Ended:
@@ -263,7 +283,8 @@ class Cell:
             held=port.held,
             stack=stack_of(port.thread),
             at=clock.now(),
-            trace_id=None,
+            trace_id=trace_id_of(port.in_hand[0].context) if port.in_hand else None,
+            shown=show(port.in_hand[0].message) if port.in_hand else None,
         )
 
     def _count_zombie(self, port: Port) -> None:
@@ -275,20 +296,3 @@ class Cell:
 def _message_of(port: Port) -> str | None:
     letters = port.in_hand
     return type(letters[0].message).__name__ if letters else None
-
-
-@dataclass(slots=True)
-class Family:
-    """The cells of a supervisor's children, in the order of their start. They outlive the supervisor.
-
-    Whoever changes a cell holds `lock`, and has made sure under it that it still leads; nothing that
-    may block is called meanwhile.
-    """
-
-    cells: dict[str, Cell] = field(default_factory=dict)
-    failures: list[timedelta] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
-
-    def zombies(self) -> int:
-        """Return how many incarnations that were given up still run, in all."""
-        return sum(cell.zombies() for cell in self.cells.values())

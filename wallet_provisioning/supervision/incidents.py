@@ -2,8 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from wallet_provisioning.supervision.snapshot import EndReason
+
+
+class Why(StrEnum):
+    """Why a message was lost: its child was stopped for good, or its mailbox was full."""
+
+    STOPPED = "stopped"
+    FULL = "full"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +27,7 @@ class ChildEnded:
     """An incarnation crashed, hung or failed to start.
 
     `held` is what it was working on, `message` the type of the message that it died with (dropped,
-    never delivered again), `stack` where its thread stood.
+    never delivered again), `shown` that message without its values, `stack` where its thread stood.
     """
 
     path: str
@@ -31,6 +39,7 @@ class ChildEnded:
     stack: str
     at: datetime
     trace_id: str | None
+    shown: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +52,16 @@ class ChildStopped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undeliverable:
-    """A message was told to a child that was stopped for good; it is lost."""
+    """A message was told to a child that was stopped for good, or whose mailbox was full; it is lost.
+
+    `sender` is the path of the actor that told it, where one did.
+    """
 
     path: str
     message: str
+    why: Why = Why.STOPPED
+    sender: str | None = None
+    trace_id: str | None = None
 
 
 Incident = ChildStarted | ChildEnded | ChildStopped | Undeliverable

@@ -41,6 +41,7 @@ class Ended:
     stack: str
     at: datetime
     trace_id: str | None
+    shown: str | None = None
 
 
 Report = Started | Stopped | Ended

@@ -21,114 +21,96 @@ Waking. A message costs microseconds, waking a parked thread thirty. The consume
 that the putter releases; a `threading.Condition` does the same through a second lock and costs a
 sixth of the throughput, and `queue.SimpleQueue` can neither be fenced nor have lanes. A *quiet* put
 leaves the consumer asleep: it reads the message with the next one that wakes it.
+
+Ends. Whatever way an incarnation ends, its port stops holding the mailbox, here and under the lock. So
+this is where watchers are kept: each is told once, and none can come too late or be forgotten over a
+supervisor that died. What is told is told when the lock is free again.
 """
 
 import threading
 from collections import deque
+from collections.abc import Callable, Sequence
 from contextvars import Context
-from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import IntEnum
 
 from wallet_provisioning.clock import Clock
+from wallet_provisioning.supervision.bounds import Bound, make_room
+from wallet_provisioning.supervision.letters import REVOKED, Lane, Letter, OwnLetter, Passing, Port, Revoked
+from wallet_provisioning.supervision.snapshot import EndReason
+from wallet_provisioning.supervision.tracing import MessageTrace, TracedMessage
+from wallet_provisioning.supervision.watching import Change, Down, Watcher, Watches
 
-
-class Lane(IntEnum):
-    """Which of the waiting messages is served first."""
-
-    CONTROL = 0
-    NEWS = 1
-    WORK = 2
-
-
-@dataclass(slots=True)
-class Letter:
-    """A message on its way, in the shape that pykka's loop expects of an envelope.
-
-    `put_at` is a reading of the clock's seconds: a `timedelta` here would cost a third of the throughput.
-    """
-
-    message: object
-    context: Context
-    put_at: float
-    reply_to: None = None
-
-
-@dataclass(slots=True)
-class OwnLetter(Letter):
-    """A letter that an incarnation sent to itself; no other may read it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Revoked:
-    """What a port is served once it no longer holds the mailbox: its actor ends."""
-
-
-REVOKED = Revoked()
-
-
-@dataclass(slots=True, eq=False)
-class Port:
-    """An incarnation's end of its mailbox.
-
-    `in_hand` are the letters being handled since `busy_since`; `held` is what the actor works on
-    across messages since `held_since` (both readings of the clock's seconds). All are written by the
-    actor's thread and read by any. `thread` is None until the incarnation's thread has begun.
-    """
-
-    gate: threading.Lock
-    in_hand: list[Letter] = field(default_factory=list)
-    busy_since: float | None = None
-    held: object | None = None
-    held_since: float | None = None
-    thread: threading.Thread | None = None
-    is_loud: bool = False
-    is_over: bool = False
-
-    def is_dead(self) -> bool:
-        """Return whether the incarnation has ended, be it without a word."""
-        return self.is_over or (self.thread is not None and not self.thread.is_alive())
+__all__ = ["REVOKED", "Lane", "Letter", "Mailbox", "OwnLetter", "Port", "Revoked"]
 
 
 class Mailbox:
-    """One consumer at a time, any number of putters. Every method is safe on any thread."""
+    """One consumer at a time, any number of putters. Every method is safe on any thread.
 
-    def __init__(self, clock: Clock) -> None:
+    `dead_letters` counts what was told to it and lost; the log of dead letters writes it.
+    """
+
+    def __init__(self, clock: Clock, path: str = "") -> None:
         """Make an empty mailbox that nobody holds yet."""
+        self.path = path
+        self.dead_letters = 0
         self._seconds = clock.seconds
         self._lock = threading.Lock()
         self._control: deque[Letter] = deque()
         self._news: deque[Letter] = deque()
         self._work: deque[Letter] = deque()
         self._lanes = (self._control, self._news, self._work)
+        self._served: tuple[deque[Letter], ...] = self._lanes
         self._holder: Port | None = None
         self._parked: threading.Lock | None = None
         self._is_closed = False
+        self._incarnation = 0
+        self._bound: Bound | None = None
+        self._overflown: Callable[[Letter], None] = _let_go
+        self._trace: MessageTrace | None = None
+        self._watches = Watches()
+
+    def limit(self, bound: Bound, overflown: Callable[[Letter], None]) -> None:
+        """Let no more work wait than that; `overflown` is given what makes room for something newer."""
+        with self._lock:
+            self._bound, self._overflown = bound, overflown
+
+    # Putting.
 
     def put(self, lane: Lane, message: object, context: Context, *, quiet: bool = False) -> bool:
-        """Add a message; return False where the mailbox is closed and the message is not kept."""
+        """Add a message; return False where it is not kept: the mailbox is closed, or full and drops it.
+
+        Raises `MailboxFullError` where it is full and refuses.
+        """
         letter = Letter(message, context, self._seconds())
+        dropped = None
         with self._lock:
             if self._is_closed:
                 return False
+            if self._bound is not None and lane is Lane.WORK:
+                dropped = make_room(self._bound, self._work, letter, self.path)
+                if dropped is letter:
+                    return False
             self._lanes[lane].append(letter)
-            if quiet and (self._holder is None or not self._holder.is_loud):
-                return True
-            gate, self._parked = self._parked, None
+            is_asleep = quiet and (self._holder is None or not self._holder.is_loud)
+            gate = None if is_asleep else self._wake()
         if gate is not None:
             gate.release()
+        if dropped is not None:
+            self._overflown(dropped)
         return True
 
-    def put_own(self, port: Port, message: object, context: Context) -> None:
+    def put_own(self, port: Port, message: object, context: Context, lane: Lane = Lane.WORK) -> None:
         """Add a message of an incarnation to itself; dropped once that holds the mailbox no longer."""
         letter = OwnLetter(message, context, self._seconds())
         with self._lock:
             if self._holder is not port:
                 return
-            self._work.append(letter)
-            gate, self._parked = self._parked, None
+            self._lanes[lane].append(letter)
+            gate = self._wake()
         if gate is not None:
             gate.release()
+
+    # Taking.
 
     def open_port(self) -> Port:
         """Give the mailbox to a new incarnation; the former holder is served no more.
@@ -138,49 +120,64 @@ class Mailbox:
         """
         gate = threading.Lock()
         gate.acquire()
-        port = Port(gate, busy_since=self._seconds())
         with self._lock:
+            self._incarnation += 1
+            port = Port(gate, busy_since=self._seconds(), incarnation=self._incarnation)
             self._is_closed = False
             self._control.clear()
             self._forget_own()
-            former = self._hand_to(port)
-        if former is not None:
-            former.release()
+            change = self._hand_to(port)
+        change.tell()
         return port
 
     def take(self, port: Port) -> Letter | Revoked:
         """Return the next message, waiting for one; `REVOKED` once the port holds it no longer."""
-        while True:
-            with self._lock:
-                if self._holder is not port:
-                    return REVOKED
-                for lane in self._lanes:
-                    if lane:
-                        letter = lane.popleft()
-                        port.in_hand, port.busy_since = [letter], self._seconds()
-                        return letter
-                port.in_hand, port.busy_since = [], None
-                self._parked = port.gate
+        while (taken := self.take_now(port)) is None:
             port.gate.acquire()
+        return taken
+
+    def take_now(self, port: Port) -> Letter | Revoked | None:
+        """Return the next message; None where none waits: then the port is parked at its gate.
+
+        Whatever concerns a parked port opens the gate once. It is taken (`acquire`) before the next look.
+        """
+        with self._lock:
+            if self._holder is not port:
+                return REVOKED
+            if self._trace is not None:
+                self._trace.note_handled(self._seconds())
+            for lane in self._served:
+                if lane:
+                    letter = lane.popleft()
+                    port.in_hand, port.busy_since = [letter], self._seconds()
+                    if self._trace is not None:
+                        self._note(self._trace, port, lane, [letter])
+                    return letter
+            port.in_hand, port.busy_since = [], None
+            self._parked = port.gate
+            return None
 
     def take_waiting(self, port: Port) -> list[Letter]:
         """Return all work that waits, without waiting, to be handled with what is in hand."""
         with self._lock:
-            if self._holder is not port:
+            if self._holder is not port or self._served is not self._lanes:
                 return []
             waiting = list(self._work)
             self._work.clear()
             port.in_hand.extend(waiting)
+            if self._trace is not None:
+                self._note(self._trace, port, self._work, waiting)
             return waiting
+
+    # Ends.
 
     def revoke(self, port: Port) -> bool:
         """Cut a port off; return whether it still held the mailbox."""
         with self._lock:
             if self._holder is not port:
                 return False
-            gate = self._hand_to(None)
-        if gate is not None:
-            gate.release()
+            change = self._hand_to(None)
+        change.tell()
         return True
 
     def revoke_overdue(self, port: Port, deadline: timedelta) -> bool:
@@ -190,8 +187,11 @@ class Mailbox:
                 return False
             if self._seconds() - port.busy_since <= deadline.total_seconds():
                 return False
-            self._hand_to(None)
-            return True
+            limit = deadline.total_seconds()
+            port.passing = Passing(EndReason.HANG, f"its message was not done within {limit:g} s")
+            change = self._hand_to(None)
+        change.tell()
+        return True
 
     def close(self) -> list[Letter]:
         """Take no more messages, cut the holder off, and return what nobody will read.
@@ -204,10 +204,66 @@ class Mailbox:
             left = [*self._news, *self._work]
             for lane in self._lanes:
                 lane.clear()
-            gate = self._hand_to(None)
+            change = self._hand_to(None)
+            rest = Change(None, self._watches.release(), self._long_gone())
+        change.tell()
+        rest.tell()
+        return left
+
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        """Tell the end of the present incarnation, or of the next one where none is there just now.
+
+        It is told once; at once where the mailbox is closed. The returned function takes the watch back.
+        """
+        with self._lock:
+            gone = self._long_gone() if self._is_closed else None
+            unwatch = self._watches.add(watcher)
+        if gone is not None:
+            unwatch()
+            watcher(gone)
+        return unwatch
+
+    # What an operator does and sees.
+
+    def suspend(self, port: Port) -> bool:
+        """Serve an incarnation no more work until it is resumed; False where it holds the mailbox no more.
+
+        A message in hand is handled to its end. Control and news are served as always.
+        """
+        with self._lock:
+            if self._holder is not port:
+                return False
+            self._served = self._lanes[: Lane.WORK]
+            return True
+
+    def resume(self, port: Port) -> bool:
+        """Serve an incarnation all that waits again; False where it holds the mailbox no more."""
+        with self._lock:
+            if self._holder is not port:
+                return False
+            self._served = self._lanes
+            gate = self._wake()
         if gate is not None:
             gate.release()
-        return left
+        return True
+
+    def trace(self, *, on: bool) -> None:
+        """Begin to note messages, or forget what was noted. Beginning again keeps what was noted."""
+        with self._lock:
+            self._trace = (self._trace or MessageTrace()) if on else None
+
+    def traced(self) -> tuple[TracedMessage, ...] | None:
+        """Return the messages that were noted, oldest first; None where none are being noted."""
+        with self._lock:
+            return None if self._trace is None else self._trace.seen()
+
+    def is_suspended(self) -> bool:
+        """Return whether work waits for an operator."""
+        return self._served is not self._lanes
+
+    def is_closed(self) -> bool:
+        """Return whether the child was stopped for good."""
+        return self._is_closed
 
     def is_held_by(self, port: Port) -> bool:
         """Return whether that port is the one being served."""
@@ -223,14 +279,41 @@ class Mailbox:
             firsts = [lane[0].put_at for lane in self._lanes if lane]
         return timedelta(seconds=max(self._seconds() - min(firsts), 0)) if firsts else None
 
-    def _hand_to(self, port: Port | None) -> "threading.Lock | None":
-        """Change the holder; return the gate at which the former one is parked, to be released."""
-        self._holder = port
+    # Under the lock.
+
+    def _wake(self) -> "threading.Lock | None":
+        """Return the gate at which the holder is parked; whoever gets it must open it."""
         gate, self._parked = self._parked, None
         return gate
 
+    def _hand_to(self, port: Port | None) -> Change:
+        """Change the holder, whose suspension ends with it; return who must be told."""
+        former, self._holder = self._holder, port
+        self._served = self._lanes
+        if self._trace is not None:
+            self._trace.note_end()
+        if former is None:
+            return Change(self._wake())
+        how = former.how_it_ended()
+        down = Down(path=self.path, incarnation=former.incarnation, reason=how.reason, error=how.error)
+        return Change(self._wake(), self._watches.release(), down)
+
+    def _long_gone(self) -> Down:
+        return Down(path=self.path, incarnation=self._incarnation, reason=None, error=None)
+
+    def _note(
+        self, trace: MessageTrace, port: Port, served: deque[Letter], letters: Sequence[Letter]
+    ) -> None:
+        lane = next(Lane(number) for number, lane in enumerate(self._lanes) if lane is served)
+        trace.note_taken(lane, letters, port.incarnation, self._seconds())
+
     def _forget_own(self) -> None:
-        if any(isinstance(letter, OwnLetter) for letter in self._work):
-            kept = [letter for letter in self._work if not isinstance(letter, OwnLetter)]
-            self._work.clear()
-            self._work.extend(kept)
+        for lane in (self._news, self._work):
+            if any(isinstance(letter, OwnLetter) for letter in lane):
+                kept = [letter for letter in lane if not isinstance(letter, OwnLetter)]
+                lane.clear()
+                lane.extend(kept)
+
+
+def _let_go(_letter: Letter) -> None:
+    """Lose a letter unheard, where nobody asked to hear of it."""

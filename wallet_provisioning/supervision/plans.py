@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+AT_ONCE = timedelta()
+
 
 class Verb(StrEnum):
     """What a step does."""

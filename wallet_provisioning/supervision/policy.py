@@ -9,8 +9,9 @@ from wallet_provisioning.supervision.restarts import Delay, Intensity, Strategy
 class Policy:
     """How a supervisor treats its children. `stops_together` drains them all at once.
 
-    More than `zombie_limit` hung threads among its children end the supervisor, and nothing below it
-    starts again: only a new process gets rid of them.
+    `max_children` bounds what may be added at run time; None lets any number in. More than `zombie_limit`
+    hung threads in the whole tree end it, since only a new process gets rid of them: the root's policy
+    says how many, and below the root it is not looked at.
     """
 
     strategy: Strategy = Strategy.ONE_FOR_ONE
@@ -18,3 +19,4 @@ class Policy:
     delay: Delay = field(default_factory=Delay)
     stops_together: bool = False
     zombie_limit: int = 8
+    max_children: int | None = None

@@ -1,10 +1,22 @@
-"""One answer from the tree to the asyncio world, once."""
+"""One answer, once: from the tree to the asyncio world, or from one actor to another."""
 
 import asyncio
 import contextlib
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from wallet_provisioning.supervision.address import Address
 
 T = TypeVar("T")
+M = TypeVar("M")
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class Answer(Protocol[T_contra]):
+    """Where an answer is wanted. A `Reply` is one; what hands it on as a message can be another."""
+
+    def set(self, value: T_contra) -> None:
+        """Give the answer. Called at most once, on any thread; never blocks."""
 
 
 class Reply(Generic[T]):
@@ -30,3 +42,16 @@ class Reply(Generic[T]):
     def _resolve(self, value: T) -> None:
         if not self._future.done():
             self._future.set_result(value)
+
+
+class Forward(Generic[T, M]):
+    """An answer that an actor gets as a message: made anywhere, set from any thread."""
+
+    def __init__(self, address: Address[M], message: Callable[[T], M]) -> None:
+        """Name who is told, and the message that an answer becomes."""
+        self._address = address
+        self._message = message
+
+    def set(self, value: T) -> None:
+        """Tell the answer."""
+        self._address.deliver(self._message(value))

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.supervision.actor import Kill, Stop
 from wallet_provisioning.supervision.child import Cell
+from wallet_provisioning.supervision.family import Counts
+from wallet_provisioning.supervision.inspector import Inspector
 from wallet_provisioning.supervision.life import Ended, Report, Started, Stopped
-from wallet_provisioning.supervision.places import views, walk
+from wallet_provisioning.supervision.places import find, views
 from wallet_provisioning.supervision.runtime import Runtime
 from wallet_provisioning.supervision.snapshot import ActorView, ChildState
 
@@ -52,25 +54,31 @@ class Root:
 
     def view(self, path: str) -> ActorView:
         """Return the picture of one actor; raises `KeyError` for a path that isn't there."""
-        return self._find(path).view(self._clock.monotonic())
+        return find(self._cell, path).view(self._clock.monotonic())
+
+    @property
+    def inspector(self) -> Inspector:
+        """What looks into the tree's actors, and holds them still."""
+        return Inspector(self._cell)
+
+    def count(self, path: str) -> Counts:
+        """Return how many children a supervisor has; raises `KeyError` where there is no supervisor."""
+        family = find(self._cell, path).spec.family
+        if family is None:
+            raise KeyError(path)
+        return family.count()
 
     def kill(self, path: str, *, hang: bool, reason: str) -> None:
         """Make an actor crash or hang; it overtakes all that waits and takes effect after what is in hand."""
-        self._find(path).control(Kill(hang=hang, reason=reason))
+        find(self._cell, path).control(Kill(hang=hang, reason=reason))
 
     def stop_one(self, path: str) -> None:
         """Ask one actor to stop in good order; its supervisor decides whether it comes back."""
-        cell = self._find(path)
+        cell = find(self._cell, path)
         if cell is not self._cell:
             cell.control(Stop(at_once=False))
         else:
             self.kill(path, hang=False, reason="the root was told to stop")
-
-    def _find(self, path: str) -> Cell:
-        for cell in walk(self._cell):
-            if cell.path == path:
-                return cell
-        raise KeyError(path)
 
     def _take_report(self, report: Report) -> None:
         match report:

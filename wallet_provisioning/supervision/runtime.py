@@ -69,7 +69,7 @@ class ThreadRuntime:
 
     def later(self, delay: timedelta, address: Address[M], message: M) -> Callable[[], None]:
         """Tell a message after a delay, from the loop's thread."""
-        timer = _Timer(self._loop, delay, lambda: address.tell(message))
+        timer = _Timer(self._loop, delay, lambda: address.deliver(message))
         with contextlib.suppress(RuntimeError):  # the loop is closed: the process is ending
             self._loop.call_soon_threadsafe(timer.arm)
         return timer.cancel
@@ -88,7 +88,7 @@ class ThreadRuntime:
                 message = await work()
             except Exception as error:  # noqa: BLE001 - whatever it is, the actor hears of it
                 message = otherwise(error)
-            reply_to.tell(message)
+            reply_to.deliver(message)
 
         def begin() -> None:
             if self._is_closing:

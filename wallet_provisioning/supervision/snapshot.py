@@ -41,7 +41,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crash:
-    """How an incarnation ended."""
+    """How an incarnation ended; `shown` is the message that it died with, without its values."""
 
     at: datetime
     reason: EndReason
@@ -49,11 +49,16 @@ class Crash:
     message: str | None
     incarnation: int
     trace_id: str | None
+    shown: str | None = None
+    stack: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActorView:
-    """One actor as it stood when the picture was taken. `restarts` counts, `zombies` still run."""
+    """One actor as it stood when the picture was taken. `restarts` counts, `zombies` still run.
+
+    A `suspended` actor reads no work until it is resumed; `dead_letters` were told to it and are lost.
+    """
 
     path: str
     kind: ChildKind
@@ -66,3 +71,5 @@ class ActorView:
     oldest_message_age: timedelta | None
     working_on: Work | None
     last_crash: Crash | None
+    suspended: bool = False
+    dead_letters: int = 0

@@ -1,42 +1,45 @@
 """The actor that keeps its children alive.
 
 It acts on reports alone: a child says that it has started, stopped or ended, a timer that a pause or a
-drain is over. What it is in the middle of stands in `agenda`; who restarts with whom, how often and how
-soon in `restarts`. Its children's cells belong to its `Family`, which outlives it: the successor of a
-supervisor that crashed finds them running and leaves them in peace, and takes up what was begun. Every
-change happens while the family is held (`leading`): a supervisor that hung may wake up too late.
+drain is over. What it is in the middle of stands in `agenda`, how a child is started and stopped in
+`steps`, what others ask of it in `requests`; who restarts with whom, how often and how soon in
+`restarts`. Its children's cells belong to its `Family`, which outlives it: the successor of a supervisor
+that crashed finds them running and leaves them in peace, and takes up what was begun. Every change
+happens while the family is held (`leading`): a supervisor that hung may wake up too late.
 """
 
-from collections import defaultdict
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 from wallet_provisioning.supervision import plans
 from wallet_provisioning.supervision.actor import Actor
 from wallet_provisioning.supervision.agenda import Agenda
+from wallet_provisioning.supervision.blame import Blame
 from wallet_provisioning.supervision.child import Cell, Family
 from wallet_provisioning.supervision.incidents import ChildEnded, ChildStarted, ChildStopped, Incident
 from wallet_provisioning.supervision.leading import Leadership
+from wallet_provisioning.supervision.letters import Lane
 from wallet_provisioning.supervision.life import Ended, Life, Report, Started, Stopped
-from wallet_provisioning.supervision.mailbox import Lane
 from wallet_provisioning.supervision.orders import (
+    AddChild,
     DrainOver,
     LookForHangs,
     PauseOver,
+    RemoveChild,
     RestartChild,
     SupervisorMessage,
 )
-from wallet_provisioning.supervision.plans import Plan, Step, Verb
+from wallet_provisioning.supervision.places import ROOT
+from wallet_provisioning.supervision.plans import Verb
 from wallet_provisioning.supervision.policy import Policy
+from wallet_provisioning.supervision.requests import Requests
 from wallet_provisioning.supervision.restarts import Restart, affected, is_restarted
 from wallet_provisioning.supervision.snapshot import ChildState, EndReason
-
-if TYPE_CHECKING:
-    from wallet_provisioning.supervision.reply import Reply
+from wallet_provisioning.supervision.steps import Steps
 
 __all__ = ["Policy", "RestartChild", "Supervisor", "TooManyFailuresError"]
 
@@ -62,18 +65,19 @@ class Supervisor(Actor[SupervisorMessage]):
         self._family = family
         self._policy = policy
         self._observe = observe
-        self._agenda = Agenda(self._act)
-        self._asked: defaultdict[str, list[Reply[int]]] = defaultdict(list)
         self._lead = Leadership(family, life)
+        steps = Steps(life, family, self._lead, later=self.tell_later, hear=self._take_report)
+        self._agenda = Agenda(steps.act)
+        self._blame = Blame(family, policy, life.clock)
+        self._requests = Requests(
+            family, self._agenda, self._lead, limit=policy.max_children, end=self._end_for_good
+        )
         self._cancel_look: Callable[[], None] | None = None
         self._is_closing = False
         self._gives_up: str | None = None
 
     def started(self) -> None:
-        """Begin to start what does not run; too many zombies let nothing start."""
-        if self._family.zombies() > self._policy.zombie_limit:
-            msg = f"{self._family.zombies()} threads below {self.life.path} hang; only a new process helps"
-            raise TooManyFailuresError(msg)
+        """Begin to start what does not run."""
         with self._lead.held():
             self._family.failures.clear()
             self._look_later()
@@ -114,7 +118,11 @@ class Supervisor(Actor[SupervisorMessage]):
             case Ended():
                 self._child_ended(message)
             case RestartChild():
-                self._restart_by_request(message)
+                self._requests.restart(message)
+            case AddChild():
+                self._requests.add(message)
+            case RemoveChild():
+                self._requests.remove(message)
             case PauseOver():
                 self._agenda.pause_over(message.plan)
             case DrainOver():
@@ -128,22 +136,25 @@ class Supervisor(Actor[SupervisorMessage]):
         """Take up what a predecessor left: reports not heard, children half started or half stopped."""
         for cell in self._cells():
             self._hear_again(cell)
-        asleep = [
-            cell for cell in self._cells() if cell.state is not ChildState.RUNNING and not cell.is_finished
-        ]
+            if cell.is_leaving:
+                self._requests.see_off(cell)
+        asleep = [cell for cell in self._cells() if self._is_to_wake(cell)]
         stopping = [cell.spec.id for cell in asleep if cell.state is ChildState.STOPPING]
         self._agenda.begin(plans.boot([cell.spec.id for cell in asleep], stopping))
+
+    def _is_to_wake(self, cell: Cell) -> bool:
+        return cell.state is not ChildState.RUNNING and not cell.is_finished and not cell.is_leaving
 
     # Reports.
 
     def _child_started(self, report: Started) -> None:
         cell = self._current(report.child, report.incarnation)
-        if cell is None:
+        if cell is None or cell.state is ChildState.RUNNING:
             return
         self._tell(ChildStarted(path=cell.path, incarnation=report.incarnation))
         if cell.state is ChildState.STARTING:
             cell.state = ChildState.RUNNING
-            self._answer(cell)
+            self._requests.has_started(cell)
             self._agenda.done(report.child, Verb.START)
 
     def _child_stopped(self, report: Stopped) -> None:
@@ -163,15 +174,18 @@ class Supervisor(Actor[SupervisorMessage]):
         cell.state = ChildState.STOPPED
         ended = cell.as_incident(report)
         self._lead.put_off(partial(self._publish, cell, ended))
-        is_blamed = self._remember(cell, ended)
+        if self._requests.is_adding(report.child):
+            self._requests.could_not_start(cell, report.error)
+            return
+        is_blamed = self._blame.remember(cell, ended)
         if self._was_asked_to_stop(cell):
             return
         if is_booting and report.reason is EndReason.START_FAILED:
             self._give_up(f"{cell.path} did not start: {report.error}")
-        elif is_blamed and self._policy.intensity.is_exceeded(self._family.failures, self._now()):
+        elif is_blamed and self._blame.is_too_much():
             self._give_up(f"{cell.path} ended too often, the last time by {report.error}")
         else:
-            pause = self._policy.delay.before(cell.failures) if is_blamed else timedelta()
+            pause = self._blame.pause(cell) if is_blamed else timedelta()
             self._after_end(cell, in_good_order=False, pause=pause)
 
     def _was_asked_to_stop(self, cell: Cell) -> bool:
@@ -192,16 +206,6 @@ class Supervisor(Actor[SupervisorMessage]):
             watcher.tell_news(ended)
         self._observe(ended)
 
-    def _remember(self, cell: Cell, ended: ChildEnded) -> bool:
-        """Note a failure; return whether it spends restart intensity."""
-        is_blamed = cell.spec.is_blameless is None or not cell.spec.is_blameless(ended)
-        cell.remember(ended, self._now(), is_blamed=is_blamed)
-        if is_blamed:
-            period = self._policy.intensity.period
-            recent = [at for at in self._family.failures if self._now() - at <= period]
-            self._family.failures = [*recent, self._now()]
-        return is_blamed
-
     def _after_end(self, cell: Cell, *, in_good_order: bool, pause: timedelta) -> None:
         """Restart a child that ended by itself, with those that its strategy restarts along.
 
@@ -221,22 +225,10 @@ class Supervisor(Actor[SupervisorMessage]):
         self._agenda.begin(plans.restart(order, running, pause, is_boot=dropped.is_boot))
 
     def _comes_back(self, child: str) -> bool:
-        return self._family.cells[child].spec.restart is not Restart.TEMPORARY
+        cell = self._family.cells[child]
+        return cell.spec.restart is not Restart.TEMPORARY and not cell.is_leaving
 
-    # Requests and timers.
-
-    def _restart_by_request(self, request: RestartChild) -> None:
-        cell = self._family.cells.get(request.child)
-        if self._is_closing or cell is None:
-            return
-        self._asked[request.child].append(request.reply)
-        if not self._agenda.will_start(request.child):
-            running = [request.child] if cell.is_up else []
-            self._agenda.begin(plans.restart([request.child], running, timedelta()))
-
-    def _answer(self, cell: Cell) -> None:
-        for reply in self._asked.pop(cell.spec.id, []):
-            reply.set(cell.incarnation)
+    # Timers.
 
     def _drain_over(self, timer: DrainOver) -> None:
         cell = self._current(timer.child, timer.incarnation)
@@ -261,9 +253,15 @@ class Supervisor(Actor[SupervisorMessage]):
             if hung is not None:
                 self._child_ended(hung)
             self._hear_again(cell)
-        if self._family.zombies() > self._policy.zombie_limit:
-            self._give_up(f"{self._family.zombies()} threads below {self.life.path} hang")
+        if self.life.path == ROOT:
+            self._count_zombies()
         self._look_later()
+
+    def _count_zombies(self) -> None:
+        """End the tree where too many threads hang in it: only a new process gets rid of them."""
+        zombies = self._family.zombies()
+        if zombies > self._policy.zombie_limit:
+            self._give_up(f"{zombies} threads below {self.life.path} hang")
 
     def _look_later(self) -> None:
         """Have one timer and never two, whoever asked for the last look."""
@@ -277,50 +275,14 @@ class Supervisor(Actor[SupervisorMessage]):
         if word is not None:
             self._take_report(word)
 
-    # Steps.
-
-    def _act(self, plan: Plan, step: Step, child: str) -> bool:
-        """Do a child's part of a step; return whether it is done already."""
-        cell = self._family.cells[child]
-        match step.verb:
-            case Verb.PAUSE:
-                self.tell_later(step.delay, PauseOver(plan=plan))
-                return False
-            case Verb.START:
-                return self._start_child(cell)
-            case Verb.STOP:
-                return self._stop_child(cell)
-            case _:
-                assert_never(step.verb)
-
-    def _start_child(self, cell: Cell) -> bool:
-        """Start a child, unless a predecessor did and it runs or is about to."""
-        if cell.is_up and cell.has_begun():
-            return cell.state is ChildState.RUNNING
-        life = cell.prepare(self.life.runtime, self.life.clock, self._take_report)
-        self._lead.put_off(partial(self._launch, cell, life))
-        return False
-
-    def _launch(self, cell: Cell, life: Life) -> None:
-        try:
-            self.life.runtime.launch(cell.spec.recipe, life)
-        except Exception as error:  # noqa: BLE001 - a constructor's error is the child's, not ours
-            life.report(cell.failed_to_start(life, error))
-
-    def _stop_child(self, cell: Cell) -> bool:
-        if not cell.is_up:
-            cell.state = ChildState.STOPPED
-            return True
-        cell.ask_to_stop(at_once=False)
-        timer = DrainOver(child=cell.spec.id, incarnation=cell.incarnation, is_last=False)
-        self.tell_later(cell.spec.drain, timer)
-        return False
+    # The end.
 
     def _close(self) -> None:
         """Stop all children; what else was planned is void."""
         if self._is_closing:
             return
         self._is_closing = True
+        self._requests.close(f"{self.life.path} is stopping")
         for cell in self._cells():
             cell.is_finished = False
         self._agenda.clear()
@@ -344,6 +306,10 @@ class Supervisor(Actor[SupervisorMessage]):
 
     def _finish_with(self, cell: Cell) -> None:
         """Take no more messages for a child that will not come back by itself."""
+        self._end_for_good(cell)
+        self._requests.has_ended(cell)
+
+    def _end_for_good(self, cell: Cell) -> None:
         self._lose(cell)
         cell.is_finished = True
 
@@ -356,6 +322,3 @@ class Supervisor(Actor[SupervisorMessage]):
 
     def _take_report(self, report: Report) -> None:
         self.life.mailbox.put(Lane.NEWS, report, copy_context())
-
-    def _now(self) -> timedelta:
-        return self.life.clock.monotonic()

@@ -1,21 +1,17 @@
 """The tree of actors and the chains: what they are doing, and the kill command."""
 
-from functools import partial
 from http import HTTPStatus
 
 from aiohttp import web
 
 from wallet_provisioning.http.api import views
-from wallet_provisioning.http.api.access import CALLER
 from wallet_provisioning.http.api.bodies import KillBody, read_optional_body
-from wallet_provisioning.http.api.door import DOOR
+from wallet_provisioning.http.api.inspecting import audit_command, unknown_actor
 from wallet_provisioning.http.api.jsonio import json_response
 from wallet_provisioning.http.api.parts import PARTS
 from wallet_provisioning.http.api.problems import Code, ProblemError
 from wallet_provisioning.http.api.routing import Access, Answer, Route
 from wallet_provisioning.http.api.shapes import ActorJson, ActorsJson, ChainsJson
-from wallet_provisioning.http.api.tracing import current_trace_id
-from wallet_provisioning.store.audit import write_audit
 
 
 async def list_actors(request: web.Request) -> web.Response:
@@ -32,12 +28,12 @@ async def kill_actor(request: web.Request) -> web.Response:
     if body.mode == "hang" and control.is_live:
         raise ProblemError(Code.FORBIDDEN, "under a LIVE key no actor is made to hang")
     if all(actor.path != path for actor in control.actors()):
-        raise _unknown(path)
-    await _audit_kill(request, path, body)
+        raise unknown_actor(path)
+    await audit_command(request, "kill_actor", path, {"mode": body.mode, "reason": body.reason})
     try:
         killed = await control.kill(path, body.mode, body.reason)
     except KeyError as error:  # it left the tree meanwhile
-        raise _unknown(path) from error
+        raise unknown_actor(path) from error
     return json_response(views.actor_json(killed), status=HTTPStatus.ACCEPTED)
 
 
@@ -45,22 +41,6 @@ async def list_chains(request: web.Request) -> web.Response:
     """List the chains with their breakers."""
     chains = request.app[PARTS].control.chains()
     return json_response({"items": [views.chain_json(chain) for chain in chains]})
-
-
-async def _audit_kill(request: web.Request, path: str, body: KillBody) -> None:
-    steps = partial(
-        write_audit,
-        action="admin:kill_actor",
-        resource_type="actor",
-        resource_id=path,
-        after={"mode": body.mode, "reason": body.reason},
-        trace_id=current_trace_id(),
-    )
-    await request.app[DOOR].write(request[CALLER].name, "kill_actor", steps)
-
-
-def _unknown(path: str) -> ProblemError:
-    return ProblemError(Code.NOT_FOUND, f"there is no actor at {path}; /api/v1/admin/actors lists them")
 
 
 ROUTES = (

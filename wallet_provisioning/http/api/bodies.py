@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
 from wallet_provisioning.http.api.control import KillMode
 from wallet_provisioning.http.api.fields import ChainName, Reason, UuidText
@@ -43,6 +43,13 @@ class KillBody(Body):
     """How to kill an actor: a crash, a hang of its handler, or a stop; and why, for the audit."""
 
     mode: KillMode = "crash"
+    reason: Reason | None = None
+
+
+class TraceBody(Body):
+    """Whether an actor's messages are to be noted; and why, for the audit."""
+
+    on: StrictBool
     reason: Reason | None = None
 
 

@@ -7,7 +7,10 @@ from enum import StrEnum
 from typing import Literal, Protocol
 
 from wallet_provisioning.store.accepting import Accepted
+from wallet_provisioning.supervision.deadletters import DeadLetter
+from wallet_provisioning.supervision.inspection import Described
 from wallet_provisioning.supervision.snapshot import ActorView
+from wallet_provisioning.supervision.tracing import TracedMessage
 
 KillMode = Literal["crash", "hang", "stop"]
 BreakerState = Literal["closed", "half_open", "open"]
@@ -52,6 +55,10 @@ class Check:
     detail: str
 
 
+class NoAnswerError(Exception):
+    """The actor gave no answer in time; the text says what it is busy with."""
+
+
 class Control(Protocol):
     """The running daemon. Called on the event loop's thread; the plain methods never block."""
 
@@ -67,6 +74,24 @@ class Control(Protocol):
 
     async def kill(self, path: str, mode: KillMode, reason: str | None) -> ActorView:
         """Kill an actor and return it as it was; `KeyError` for an unknown path."""
+
+    async def describe(self, path: str) -> Described:
+        """Ask an actor what stands in it; `KeyError`, or `NoAnswerError` where it gives none in time."""
+
+    def suspend(self, path: str) -> ActorView:
+        """Let an actor's work wait; `KeyError`, or `CannotSuspendError` where it must not or can't."""
+
+    def resume(self, path: str) -> ActorView:
+        """Let an actor go on; `KeyError` for an unknown path."""
+
+    def trace(self, path: str, *, on: bool) -> None:
+        """Begin or end to note an actor's messages; `KeyError` for an unknown path."""
+
+    def traced(self, path: str) -> tuple[TracedMessage, ...] | None:
+        """Return an actor's last messages, None where they are not noted; `KeyError` for an unknown path."""
+
+    def dead_letters(self) -> tuple[DeadLetter, ...]:
+        """Return the last messages that no actor read, newest first."""
 
     def chains(self) -> tuple[ChainView, ...]:
         """Return the chains that are served, in their order."""

@@ -3,6 +3,7 @@
 from wallet_provisioning.http.api import (
     actors,
     dashboard,
+    inspecting,
     jobs,
     onboarding,
     openapi,
@@ -17,6 +18,7 @@ ALL_ROUTES = (
     *reports.ROUTES,
     *workers.ROUTES,
     *actors.ROUTES,
+    *inspecting.ROUTES,
     *probes.ROUTES,
     *openapi.ROUTES,
     *dashboard.ROUTES,

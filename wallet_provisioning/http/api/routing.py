@@ -83,13 +83,17 @@ def add_routes(app: web.Application, routes: tuple[Route, ...]) -> None:
             app.router.add_get(route.pattern, route.handler)
         else:
             app.router.add_post(route.pattern, route.handler)
-    app[ROUTES] = {route.path: route for route in routes}
+    known: dict[tuple[str, str], Route] = {(route.method, route.path): route for route in routes}
+    app[ROUTES] = known
 
 
 def route_of(request: web.Request) -> Route | None:
     """Return the route that a request was matched with; None where nothing is served."""
     resource = request.match_info.route.resource
-    return request.app[ROUTES].get(resource.canonical) if resource is not None else None
+    if resource is None:
+        return None
+    method = "GET" if request.method == "HEAD" else request.method
+    return request.app[ROUTES].get((method, resource.canonical))
 
 
-ROUTES: web.AppKey[dict[str, Route]] = web.AppKey("routes", dict)
+ROUTES: web.AppKey[dict[tuple[str, str], Route]] = web.AppKey("routes", dict)

@@ -13,6 +13,7 @@ from wallet_provisioning.jobs.chains import AccountType
 from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.kyc import KycStatus
 from wallet_provisioning.jobs.states import AuditStatus, JobStatus, WalletStatus
+from wallet_provisioning.supervision.incidents import Why
 from wallet_provisioning.supervision.snapshot import ChildKind, ChildState, EndReason
 
 UuidJson = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
@@ -123,7 +124,7 @@ class WorkJson(TypedDict):
 
 
 class CrashJson(TypedDict):
-    """How an incarnation ended."""
+    """How an incarnation ended; `shown` is the message that it died with, without its values."""
 
     at: TimeJson
     reason: EndReason
@@ -131,6 +132,8 @@ class CrashJson(TypedDict):
     message: str | None
     incarnation: int
     trace_id: str | None
+    shown: str | None
+    stack: str
 
 
 ActorJson = TypedDict(  # `class` is a word of Python's, so this can't be written as a class
@@ -146,8 +149,56 @@ ActorJson = TypedDict(  # `class` is a word of Python's, so this can't be writte
         "mailbox": MailboxJson,
         "working_on": WorkJson | None,
         "last_crash": CrashJson | None,
+        "suspended": bool,
+        "dead_letters": int,
     },
 )
+
+
+class ActorStateJson(TypedDict):
+    """What an actor says of itself; `error` says why it could not."""
+
+    path: str
+    incarnation: int
+    is_stopping: bool
+    state: dict[str, Any]
+    error: str | None
+
+
+class TracedJson(TypedDict):
+    """A message that an actor read; `handled_ms` is null while in hand, or if its actor died over it."""
+
+    message: str
+    lane: Literal["control", "news", "work"]
+    incarnation: int
+    waited_ms: float
+    handled_ms: float | None
+
+
+class ActorTraceJson(TypedDict):
+    """An actor's last messages, oldest first; none while its messages are not noted."""
+
+    path: str
+    on: bool
+    items: list[TracedJson]
+
+
+class DeadLetterJson(TypedDict):
+    """A message that no actor read; `sender` is the path of the actor that told it."""
+
+    at: TimeJson
+    path: str
+    message: str
+    shown: str
+    why: Why
+    sender: str | None
+    trace_id: str | None
+
+
+class DeadLettersJson(TypedDict):
+    """The last dead letters, newest first."""
+
+    items: list[DeadLetterJson]
 
 
 class ChainJson(TypedDict):

@@ -133,6 +133,8 @@ def actor_json(actor: ActorView) -> ActorJson:
         "mailbox": {"depth": actor.mailbox_depth, "oldest_age_ms": _ms(actor.oldest_message_age)},
         "working_on": None if actor.working_on is None else _work_json(actor.working_on),
         "last_crash": None if actor.last_crash is None else _crash_json(actor.last_crash),
+        "suspended": actor.suspended,
+        "dead_letters": actor.dead_letters,
     }
 
 
@@ -221,6 +223,8 @@ def _crash_json(crash: Crash) -> CrashJson:
         "message": crash.message,
         "incarnation": crash.incarnation,
         "trace_id": crash.trace_id,
+        "shown": crash.shown,
+        "stack": crash.stack,
     }
 
 

@@ -1,0 +1,86 @@
+"""What lies in a mailbox, and the end of it that an incarnation holds."""
+
+import threading
+from contextvars import Context
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from wallet_provisioning.supervision.snapshot import EndReason
+
+
+class Lane(IntEnum):
+    """Which of the waiting messages is served first."""
+
+    CONTROL = 0
+    NEWS = 1
+    WORK = 2
+
+
+@dataclass(slots=True)
+class Letter:
+    """A message on its way, in the shape that pykka's loop expects of an envelope.
+
+    `put_at` is a reading of the clock's seconds: a `timedelta` here would cost a third of the throughput.
+    """
+
+    message: object
+    context: Context
+    put_at: float
+    reply_to: None = None
+
+
+@dataclass(slots=True)
+class OwnLetter(Letter):
+    """A letter that an incarnation sent to itself; no other may read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """What a port is served once it no longer holds the mailbox: its actor ends."""
+
+
+REVOKED = Revoked()
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """How an incarnation ended; `reason` and `error` are None after an orderly stop."""
+
+    reason: EndReason | None = None
+    error: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Port:
+    """An incarnation's end of its mailbox.
+
+    `in_hand` are the letters being handled since `busy_since`; `held` is what the actor works on
+    across messages since `held_since` (both readings of the clock's seconds). All are written by the
+    actor's thread and read by any. `thread` is None until the incarnation's thread has begun.
+    `passing` is set before the port is revoked by whoever knows how the incarnation ends.
+    """
+
+    gate: threading.Lock
+    in_hand: list[Letter] = field(default_factory=list)
+    busy_since: float | None = None
+    held: object | None = None
+    held_since: float | None = None
+    thread: threading.Thread | None = None
+    is_loud: bool = False
+    is_over: bool = False
+    incarnation: int = 0
+    passing: Passing | None = None
+
+    def is_dead(self) -> bool:
+        """Return whether the incarnation has ended, be it without a word."""
+        return self.is_over or (self.thread is not None and not self.thread.is_alive())
+
+    def how_it_ended(self) -> Passing:
+        """Return how the incarnation ended, as far as anybody knows, once its port was revoked."""
+        if self.passing is not None:
+            return self.passing
+        if self.is_dead():
+            return Passing(EndReason.CRASH, "its thread ended without a word")
+        if self.busy_since is not None:
+            return Passing(EndReason.HANG, "it was given up over what it had in hand")
+        return Passing()

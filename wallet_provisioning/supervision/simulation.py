@@ -1,0 +1,300 @@
+"""A runtime without threads: every interleaving of a tree, chosen by a seed and replayed by it.
+
+The tree is the production tree. Only what lies below it is another one: an incarnation is a thing to be
+stepped, timers and coroutines live on a loop that is stepped too, and the clock is a manual one. Each
+step picks one of those that could run now. When none can, the clock jumps to the next timer; now and then
+(`lag`) it moves although some could, as on a slow machine, but never so far that one of them seems to hang.
+
+A step is one hook of an actor (its start, one message) or one callback of the loop. Hooks are atomic:
+what may happen between two statements of one handler is not tried, except that a fault may end it before
+or after. An actor looks into its mailbox and parks there as it does on a thread, so a wake-up that gets
+lost in production is lost here. Some incarnations are slow by chance: fair dice alone rarely let an actor
+wait while all others run on.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum, auto
+from functools import cache, partial
+from hashlib import blake2b
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from wallet_provisioning.clock import ManualClock
+from wallet_provisioning.supervision.actor import Actor, Recipe
+from wallet_provisioning.supervision.address import Address
+from wallet_provisioning.supervision.controls import Kill
+from wallet_provisioning.supervision.letters import Lane, Letter, OwnLetter, Revoked
+from wallet_provisioning.supervision.life import Life
+from wallet_provisioning.supervision.simfaults import (
+    STARTED,
+    Boundary,
+    Breakable,
+    Fault,
+    Faults,
+    Harm,
+    no_faults,
+)
+from wallet_provisioning.supervision.simloop import SimLoop
+
+if TYPE_CHECKING:
+    import asyncio
+
+M = TypeVar("M")
+
+_PACES = (1.0, 1.0, 0.2, 0.02)
+_PATIENCE = 5.0
+_STRIDE = timedelta(seconds=1)
+
+
+class _Stage(Enum):
+    NEW = auto()
+    AWAKE = auto()
+    PARKED = auto()
+    STUCK = auto()
+    RELEASED = auto()
+
+
+_BUSY = frozenset({_Stage.NEW, _Stage.AWAKE, _Stage.RELEASED})
+
+
+@dataclass(slots=True, eq=False)
+class _Incarnation:
+    """One life of an actor, and where it stands between its steps. `taken` is what it got stuck with."""
+
+    actor: Breakable
+    life: Life
+    pace: float
+    stepped_at: float
+    stage: _Stage = _Stage.NEW
+    taken: object = None
+
+    def is_ready(self) -> bool:
+        if self.stage is _Stage.PARKED:
+            return not self.life.port.gate.locked()
+        return self.stage is not _Stage.STUCK
+
+    def is_kept_waiting(self, until: float) -> bool:
+        """Return whether it would have stood with something in hand for too long."""
+        return self.stage in _BUSY and until - self.stepped_at > _PATIENCE
+
+
+class SimRuntime:
+    """The `Runtime` of a simulation. It belongs to one thread, which drives it by `step` or `run`.
+
+    `faults` is asked at every boundary. `trace` lists the boundaries that were passed, `digest` stands
+    for the whole order of events: equal seeds give equal digests.
+    """
+
+    def __init__(
+        self, seed: int, *, clock: ManualClock | None = None, faults: Faults = no_faults, lag: float = 0.0
+    ) -> None:
+        """Start with nothing to run; `lag` is the chance at each step that the clock runs ahead."""
+        self.clock = clock or ManualClock()
+        self.chance = Random(seed)  # noqa: S311 - seeded, so that a run can be repeated
+        self.loop = SimLoop(self.clock)  # type: ignore[abstract] # it has what asyncio's tasks ask for
+        self.trace: list[Boundary] = []
+        self._faults = faults
+        self._lag = lag
+        self._incarnations: list[_Incarnation] = []
+        self._counts: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._hash = blake2b(digest_size=16)
+
+    @property
+    def digest(self) -> str:
+        """What stands for the order of all events so far."""
+        return self._hash.hexdigest()
+
+    # What actors ask of it.
+
+    def launch(self, recipe: Recipe, life: Life) -> None:
+        """Make an incarnation, which is stepped from now on; what its constructor raises comes out here."""
+        actor = _breakable(recipe.actor)(life, *recipe.arguments, **recipe.options)
+        pace = self.chance.choice(_PACES)
+        self._incarnations.append(_Incarnation(actor, life, pace, self.clock.seconds()))
+
+    def later(self, delay: timedelta, address: Address[M], message: M) -> Callable[[], None]:
+        """Tell a message when the clock has moved so far."""
+        return self.loop.call_later(delay.total_seconds(), address.tell, message).cancel
+
+    def submit(
+        self,
+        work: Callable[[], Coroutine[Any, Any, M]],
+        reply_to: Address[M],
+        otherwise: Callable[[Exception], M],
+    ) -> None:
+        """Run a coroutine on the simulated loop, one callback a step."""
+
+        async def run() -> None:
+            try:
+                message = await work()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the actor hears of it
+                message = otherwise(error)
+            reply_to.tell(message)
+
+        task = self.loop.create_task(run(), context=copy_context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # What a test asks of it.
+
+    def step(self) -> bool:
+        """Do one thing; return False where nothing is left to do and no timer is set."""
+        self.loop.wake_due()
+        ready = [each for each in self._incarnations if each.is_ready()]
+        if not ready and not self.loop.is_ready:
+            return self._jump()
+        if self._lag and self.chance.random() < self._lag:
+            self._run_ahead(ready)
+        elif self.loop.is_ready and self._is_turn_of_loop(ready):
+            self._note("io")
+            self.loop.run_one()
+        else:
+            self._step(self.chance.choices(ready, [each.pace for each in ready])[0])
+        return True
+
+    def run(self, until: Callable[[], bool], *, within: timedelta) -> bool:
+        """Step until something holds; return False where it doesn't within that time of the clock."""
+        end = self.clock.monotonic() + within
+        while not until():
+            if self.clock.monotonic() > end or not self.step():
+                return False
+        return True
+
+    def living(self, *, stuck: bool = False) -> tuple[Life, ...]:
+        """Return the incarnations that have not ended: those that can go on, or those that hang."""
+        return tuple(each.life for each in self._incarnations if (each.stage is _Stage.STUCK) is stuck)
+
+    def close(self) -> None:
+        """Let go of everything, as the end of the process does: nobody is told anything any more."""
+        self._incarnations.clear()
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            while self.loop.is_ready:
+                self.loop.run_one()
+
+    # Steps.
+
+    def _is_turn_of_loop(self, ready: list[_Incarnation]) -> bool:
+        return not ready or self.chance.random() * (1 + sum(each.pace for each in ready)) < 1
+
+    def _jump(self) -> bool:
+        """Move the clock to the next timer."""
+        by = self.loop.until_next()
+        if by is not None:
+            self.clock.advance(by)
+        return by is not None
+
+    def _run_ahead(self, ready: list[_Incarnation]) -> None:
+        """Move the clock a little, unless one that has something in hand would seem to hang."""
+        by = min(self.loop.until_next() or _STRIDE, _STRIDE)
+        until = self.clock.seconds() + by.total_seconds()
+        if not any(each.is_kept_waiting(until) for each in ready):
+            self.clock.advance(by)
+
+    def _step(self, one: _Incarnation) -> None:
+        one.stepped_at = self.clock.seconds()
+        match one.stage:
+            case _Stage.NEW:
+                self._begin(one)
+            case _Stage.RELEASED:
+                self._hand_over(one)
+            case _:
+                self._look(one)
+        if one.actor.actor_stopped.is_set():
+            self._incarnations = [each for each in self._incarnations if each is not one]
+
+    def _begin(self, one: _Incarnation) -> None:
+        fault = self._fault_at(Boundary(path=one.life.path, number=self._count(one), message=STARTED))
+        one.actor.fault = fault
+        if fault is not None and fault.harm is Harm.HANG:
+            self._get_stuck(one, fault, None)
+        else:
+            self._start(one)
+
+    def _look(self, one: _Incarnation) -> None:
+        """Take a message, if one waits, and see what becomes of it."""
+        if one.stage is _Stage.PARKED:
+            one.life.port.gate.acquire(blocking=False)
+        taken = one.life.mailbox.take_now(one.life.port)
+        one.stage = _Stage.PARKED if taken is None else _Stage.AWAKE
+        match taken:
+            case Revoked():
+                self._act(one, taken)
+            case Letter():
+                self._meet(one, taken)
+
+    def _meet(self, one: _Incarnation, letter: Letter) -> None:
+        fault = self._fault_at(_boundary(one.life, self._count(one), letter))
+        one.actor.fault = fault
+        if isinstance(letter.message, Kill) and letter.message.hang:
+            self._get_stuck(one, Fault(harm=Harm.HANG), letter.message)
+            return
+        match None if fault is None else fault.harm:
+            case Harm.HANG:
+                self._get_stuck(one, fault or Fault(harm=Harm.HANG), letter.message)
+            case Harm.LOSE:
+                pass
+            case Harm.KILL:
+                self._act(one, letter.message)
+                kill = Kill(hang=False, reason="a schedule of faults wanted it")
+                one.life.mailbox.put(Lane.CONTROL, kill, copy_context())
+            case _:
+                self._act(one, letter.message)
+
+    def _get_stuck(self, one: _Incarnation, fault: Fault, message: object) -> None:
+        if message is None:
+            one.life.port.thread = threading.current_thread()  # its thread is there, and stands in `started`
+        one.stage, one.taken = _Stage.STUCK, message
+        if fault.lasts is not None:
+            self.loop.call_later(fault.lasts.total_seconds(), partial(setattr, one, "stage", _Stage.RELEASED))
+
+    def _hand_over(self, one: _Incarnation) -> None:
+        """Let one that was stuck go on with what it had taken, be it a zombie by now."""
+        message, one.taken = one.taken, None
+        self._note(f"{one.life.path} goes on")
+        if message is None:
+            self._start(one)
+        else:
+            one.stage = _Stage.AWAKE
+            self._act(one, message)
+
+    def _start(self, one: _Incarnation) -> None:
+        thread = threading.current_thread()
+        name = thread.name
+        one.stage = _Stage.AWAKE
+        Context().run(one.actor.on_start)
+        thread.name = name
+
+    def _act(self, one: _Incarnation, message: object) -> None:
+        Context().run(one.actor.on_receive, message)
+        one.actor.fault = None
+
+    def _fault_at(self, boundary: Boundary) -> Fault | None:
+        self.trace.append(boundary)
+        self._note(f"{boundary.path} {boundary.message}")
+        return self._faults(boundary)
+
+    def _count(self, one: _Incarnation) -> int:
+        self._counts[one.life.path] += 1
+        return self._counts[one.life.path]
+
+    def _note(self, event: str) -> None:
+        self._hash.update(f"{event}\n".encode())
+
+
+@cache
+def _breakable(actor: type[Actor[Any]]) -> Callable[..., Breakable]:
+    """Return the actor's class with hooks that can be broken; the actor knows nothing of it."""
+    return type(actor.__name__, (Breakable, actor), {})
+
+
+def _boundary(life: Life, number: int, letter: Letter) -> Boundary:
+    name = type(letter.message).__name__
+    return Boundary(path=life.path, number=number, message=name, is_own=isinstance(letter, OwnLetter))
