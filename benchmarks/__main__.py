@@ -1,0 +1,76 @@
+"""`python -m benchmarks NAME`, run from the root of the work tree; without a name it lists them."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rich.console import Console
+
+from benchmarks import crash, endtoend, memory, tell
+from benchmarks.harness import Report
+from benchmarks.printing import as_json, show
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Benchmark:
+    """One line of the list."""
+
+    about: str
+    options: Any
+    measure: Callable[..., Report]
+
+
+BENCHMARKS = {
+    "tell": Benchmark(
+        about="a message through Address, pykka and SimpleQueue",
+        options=tell.Options(),
+        measure=tell.measure,
+    ),
+    "crash": Benchmark(
+        about="crash to the next message served: ours, pykka's on_failure, Erlang/OTP",
+        options=crash.Options(),
+        measure=crash.measure,
+    ),
+    "memory": Benchmark(
+        about="memory of an idle actor: ours, pykka's",
+        options=memory.Options(),
+        measure=memory.measure,
+    ),
+    "endtoend": Benchmark(
+        about="jobs a second of a whole daemon on SQLite and PostgreSQL, and where its time goes",
+        options=endtoend.Options(),
+        measure=endtoend.measure,
+    ),
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run what was named; returns the exit code."""
+    given = _parser().parse_args(arguments)
+    console = Console()
+    if given.name is None:
+        for name, each in BENCHMARKS.items():
+            console.print(f"{name:10}{each.about}", highlight=False, soft_wrap=True)
+        return 0
+    chosen = BENCHMARKS[given.name]
+    options = chosen.options if given.rounds is None else replace(chosen.options, rounds=given.rounds)
+    report = chosen.measure(options, Console(stderr=True, highlight=False).print)
+    if given.json:
+        sys.stdout.write(as_json(report) + "\n")
+    else:
+        show(report, console)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("name", nargs="?", choices=list(BENCHMARKS), help="leave it out for the list")
+    parser.add_argument("--rounds", type=int, help="how often each side is measured")
+    parser.add_argument("--json", action="store_true", help="print what was found for a script")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
