@@ -181,8 +181,18 @@ def test_the_reason_for_opening_stays_while_it_is_half_open() -> None:
 
 def test_a_4xx_answers_a_probe_well_since_circle_works() -> None:
     breaker = opened()
-    call(breaker, failed(ErrorType.CIRCLE_4XX), 5)
-    assert call(breaker, None, 5) is not None
+    change = call(breaker, failed(ErrorType.CIRCLE_4XX), 5)
+    assert change is not None
+    assert change.after is BreakerState.CLOSED
+
+
+def test_one_good_probe_closes_it_when_no_other_is_under_way() -> None:
+    breaker = opened()
+    first, second = permit(breaker, 5), permit(breaker, 5)
+    assert breaker.record(first, None, seconds(5)) is None
+    change = breaker.record(second, None, seconds(5))
+    assert change is not None
+    assert change.after is BreakerState.CLOSED
 
 
 def test_a_429_and_a_call_given_up_free_a_probes_place_without_a_verdict() -> None:

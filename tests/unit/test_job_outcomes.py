@@ -94,16 +94,12 @@ def test_the_delay_doubles(attempt: int, minutes: int) -> None:
 
 
 def test_retry_after_is_the_floor_of_the_delay() -> None:
-    asked = Failed(
-        error_type=ErrorType.CIRCLE_RATE_LIMIT, message="429", not_before=timedelta(hours=1)
-    )
+    asked = Failed(error_type=ErrorType.CIRCLE_RATE_LIMIT, message="429", not_before=timedelta(hours=1))
     assert end(asked, RETRYABLE, LIVE).due_in == timedelta(hours=1)
 
 
 def test_a_short_retry_after_does_not_shorten_the_delay() -> None:
-    asked = Failed(
-        error_type=ErrorType.CIRCLE_RATE_LIMIT, message="429", not_before=timedelta(seconds=1)
-    )
+    asked = Failed(error_type=ErrorType.CIRCLE_RATE_LIMIT, message="429", not_before=timedelta(seconds=1))
     assert end(asked, LIVE, LIVE).due_in == timedelta(minutes=1)
 
 

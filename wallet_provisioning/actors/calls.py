@@ -79,6 +79,14 @@ class Batch:
         """Return who here asked for a member's wallet, None where its job isn't in hand here."""
         return self.asks.get(member.user_id)
 
+    def join(self, ask: Ask) -> Ask | None:
+        """Let an ask wait for this call; return the one that gives way: of two attempts the later waits."""
+        replaced = self.asks.get(ask.user_id)
+        if replaced is not None and ask.is_earlier_than(replaced):
+            return ask
+        self.asks[ask.user_id] = ask
+        return replaced
+
     def makes_wallet_of(self, user_id: UUID) -> bool:
         """Return whether a user's wallet is among those that are asked for."""
         return any(member.user_id == user_id for member in self.request.members)
@@ -131,15 +139,22 @@ def failure_of(answer: CallFailed, wait: timedelta, *, is_probe: bool = False) -
     A wrong configuration is nobody's attempt, nor is a probe of a breaker that is about to open again.
     """
     if answer.is_configuration:
-        return Waiting(message=answer.message, delay=wait)
+        return Waiting(message=_quotable(answer), delay=wait)
     if is_probe and answer.error_type in _OUTAGE:
-        return Waiting(message=answer.message, delay=_AFTER_PROBE)
+        return Waiting(message=_quotable(answer), delay=_AFTER_PROBE)
     return Failed(
         error_type=answer.error_type,
         message=answer.message,
         not_before=answer.retry_after,
         circle_request_id=answer.circle_request_id,
     )
+
+
+def _quotable(answer: CallFailed) -> str:
+    """Return the message with the id that Circle's support asks for."""
+    if answer.circle_request_id is None:
+        return answer.message
+    return f"{answer.message} (request {answer.circle_request_id})"
 
 
 def results_of(batch: Batch, outcomes: Mapping[str, Outcome]) -> tuple[ChainResult, ...]:

@@ -175,13 +175,16 @@ class CircleActor(Actor[CircleMessage]):
             return
         span = spans.start_chain(assignment.job, self._chain.name, assignment.span)
         now = self.life.clock.monotonic()
-        replaced = self._room.add(Ask(assignment=assignment, span=span, wave=wish.wave, since=now))
-        if replaced is not None:
-            spans.end_chain(replaced.span, None)
+        self._forget(self._room.add(Ask(assignment=assignment, span=span, wave=wish.wave, since=now)))
+
+    def _forget(self, ask: Ask | None) -> None:
+        """Let go of an ask that gave way to a later attempt, where there is one."""
+        if ask is not None:
+            spans.end_chain(ask.span, None)
 
     def _is_under_way(self, assignment: Assignment) -> bool:
         asks = (batch.asks.get(assignment.job.user_id) for batch in self._batches)
-        return any(ask is not None and ask.assignment.job == assignment.job for ask in asks)
+        return any(ask is not None and ask.assignment.key == assignment.key for ask in asks)
 
     def _advance(self) -> None:
         """Send what waits, as far as it is time, the breaker allows it and the store is there."""
@@ -220,11 +223,13 @@ class CircleActor(Actor[CircleMessage]):
 
     def _make_wallet_set(self, permit: Permit) -> None:
         self._set_call = SetCall(permit=permit, since=self.life.clock.monotonic())
-        self.life.runtime.submit(
-            partial(self._call_for_set, permit),
-            self.life.me,
-            lambda error: SetCallEnded(answer=broken_call(error), permit=permit),
-        )
+        first = self._room.first()
+        with use_span(None if first is None else first.span):
+            self.life.runtime.submit(
+                partial(self._call_for_set, permit),
+                self.life.me,
+                lambda error: SetCallEnded(answer=broken_call(error), permit=permit),
+            )
 
     async def _call_for_set(self, permit: Permit) -> CircleMessage:
         answer = await self._client.create_wallet_set(
@@ -284,7 +289,7 @@ class CircleActor(Actor[CircleMessage]):
         """Let an ask wait for a call that is under way for its wallet anyway; return whether there is one."""
         for batch in self._batches:
             if batch.makes_wallet_of(ask.user_id):
-                batch.asks[ask.user_id] = ask
+                self._forget(batch.join(ask))
                 return True
         return False
 
@@ -336,9 +341,7 @@ class CircleActor(Actor[CircleMessage]):
     def _drop(self, by_user: dict[UUID, Ask], members: Sequence[RequestMember]) -> None:
         """Forget asks whose job is no longer held by who asked."""
         for member in members:
-            ask = by_user.pop(member.user_id, None)
-            if ask is not None:
-                spans.end_chain(ask.span, None)
+            self._forget(by_user.pop(member.user_id, None))
             what = f"request {self._chain.name}"
             self._emit(
                 StaleRefused(job_id=member.job_id, epoch=member.epoch, what=what, actor=self.life.path)

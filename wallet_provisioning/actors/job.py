@@ -66,9 +66,7 @@ class Available:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckJob:
-    """Timer: renew the lease, look at the time, ask again."""
-
-    epoch: int
+    """Timer: renew the lease, look at the time, ask again. An actor has one, whatever job it holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +130,8 @@ class JobActor(Actor[JobMessage]):
         self._options = options
         self._emit = emit
         self._hand: _Hand | None = None
+        self._check_at = timedelta()
+        self._has_timer = False
 
     def started(self) -> None:
         """Tell the scheduler that there is one more."""
@@ -153,7 +153,7 @@ class JobActor(Actor[JobMessage]):
             case Recorded():
                 self._end(message)
             case CheckJob():
-                self._check(message.epoch)
+                self._timer_rang()
             case ChildEnded():
                 self._ask_again_after(message.path)
             case ReportIn():
@@ -220,10 +220,17 @@ class JobActor(Actor[JobMessage]):
 
     # Healing.
 
-    def _check(self, epoch: int) -> None:
-        hand = self._hand
-        if hand is None or hand.job.epoch != epoch:
+    def _timer_rang(self) -> None:
+        """Check the job in hand if that is due; it may be a younger one than the timer was set for."""
+        self._has_timer = False
+        if self._hand is None:
             return
+        if self.life.clock.monotonic() < self._check_at:
+            self._set_timer()
+        else:
+            self._check(self._hand)
+
+    def _check(self, hand: _Hand) -> None:
         if self.life.clock.monotonic() - hand.since >= self._options.timeout:
             self._give_up(hand)
         elif not self._renew(hand.job):
@@ -263,9 +270,16 @@ class JobActor(Actor[JobMessage]):
 
     def _check_later(self) -> None:
         if self._hand is not None:
-            left = self._options.timeout - (self.life.clock.monotonic() - self._hand.since)
+            now = self.life.clock.monotonic()
+            left = self._options.timeout - (now - self._hand.since)
             delay = min(self._options.check_every, left) if left > timedelta() else self._options.check_every
-            self.tell_later(delay, CheckJob(epoch=self._hand.job.epoch))
+            self._check_at = now + delay
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        if not self._has_timer:
+            self._has_timer = True
+            self.tell_later(self._check_at - self.life.clock.monotonic(), CheckJob())
 
     def _report_in(self) -> None:
         if self._hand is None:

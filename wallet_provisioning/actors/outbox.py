@@ -1,12 +1,14 @@
 """Results that the writer has been told and has not yet committed: kept until it says so."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from wallet_provisioning.actors import spans
 from wallet_provisioning.actors.calls import Batch, error_type_of, results_of
 from wallet_provisioning.actors.waiting import Ask
 from wallet_provisioning.actors.writer import (
     Assignment,
+    AttemptKey,
     BatchId,
     BatchRecorded,
     ChainResult,
@@ -16,6 +18,8 @@ from wallet_provisioning.actors.writer import (
 from wallet_provisioning.jobs.outcomes import Outcome
 from wallet_provisioning.supervision.address import Address
 from wallet_provisioning.supervision.life import Life
+
+_PATIENCE = timedelta(seconds=30)  # the writer's death is news; only news that was lost needs this
 
 
 class Outbox:
@@ -27,7 +31,10 @@ class Outbox:
         self._writer = writer
         self._me: Address[BatchRecorded] = life.me
         self._incarnation = life.incarnation
+        self._clock = life.clock
         self._kept: dict[BatchId, tuple[ChainResult, ...]] = {}
+        self._told_at: dict[BatchId, timedelta] = {}
+        self._batch_of: dict[AttemptKey, BatchId] = {}
         self._number = 0
 
     def __len__(self) -> int:
@@ -57,12 +64,13 @@ class Outbox:
         self._keep(results)
 
     def tell_again(self, assignment: Assignment) -> bool:
-        """Tell again what is kept for a job; return whether anything is."""
-        for batch, results in self._kept.items():
-            if any(result.assignment == assignment for result in results):
-                self._tell(batch)
-                return True
-        return False
+        """Tell again what is kept for a job, unless it was told just now; return whether anything is."""
+        batch = self._batch_of.get(assignment.key)
+        if batch is None:
+            return False
+        if self._clock.monotonic() - self._told_at[batch] >= _PATIENCE:
+            self._tell(batch)
+        return True
 
     def tell_all_again(self) -> None:
         """Tell all that is kept again: the writer was restarted."""
@@ -71,14 +79,21 @@ class Outbox:
 
     def forget(self, batch: BatchId) -> None:
         """Forget what is committed."""
-        self._kept.pop(batch, None)
+        self._told_at.pop(batch, None)
+        for result in self._kept.pop(batch, ()):
+            if result.assignment is not None:
+                self._batch_of.pop(result.assignment.key, None)
 
     def _keep(self, results: tuple[ChainResult, ...]) -> None:
         if results:
             self._number += 1
             batch = BatchId(self._incarnation, self._number)
             self._kept[batch] = results
+            self._batch_of.update(
+                {result.assignment.key: batch for result in results if result.assignment is not None}
+            )
             self._tell(batch)
 
     def _tell(self, batch: BatchId) -> None:
+        self._told_at[batch] = self._clock.monotonic()
         self._writer.tell(RecordResults(results=self._kept[batch], batch=batch, reply_to=self._me))

@@ -40,6 +40,11 @@ class Ask:
         """Whose wallet it is."""
         return self.assignment.job.user_id
 
+    def is_earlier_than(self, other: "Ask") -> bool:
+        """Return whether this is an earlier attempt at the same job: one that asks late has lost it."""
+        mine, others = self.assignment.job, other.assignment.job
+        return mine.id == others.id and mine.epoch < others.epoch
+
     def at_once(self) -> "Ask":
         """Return the same wish, waiting for nobody any more."""
         return replace(self, wave=None)
@@ -61,11 +66,13 @@ class WaitingRoom:
     def holds(self, assignment: Assignment) -> bool:
         """Return whether this very attempt waits already."""
         ask = self._asks.get(assignment.job.user_id)
-        return ask is not None and ask.assignment.job == assignment.job
+        return ask is not None and ask.assignment.key == assignment.key
 
     def add(self, ask: Ask) -> Ask | None:
-        """Let an ask wait; return that of an earlier attempt, whose place it takes."""
+        """Let an ask wait; return the one that gives way: of two attempts the later waits."""
         replaced = self._asks.get(ask.user_id)
+        if replaced is not None and ask.is_earlier_than(replaced):
+            return ask
         self._asks[ask.user_id] = ask
         self._count(ask)
         return replaced
@@ -81,6 +88,10 @@ class WaitingRoom:
         if len(self._asks) >= FULL_BATCH or now - self._oldest() >= MOMENT:
             return True
         return all(self._is_complete(ask.wave) for ask in self._asks.values())
+
+    def first(self) -> Ask | None:
+        """Return who has waited longest."""
+        return next(iter(self._asks.values()), None)
 
     def take(self, most: int = FULL_BATCH) -> list[Ask]:
         """Take the first of those that wait."""

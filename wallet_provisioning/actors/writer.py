@@ -42,6 +42,9 @@ class Recorded:
     move: Moved | None
 
 
+AttemptKey: TypeAlias = tuple[UUID, int]
+
+
 class BatchId(NamedTuple):
     """Which results: the sender's incarnation, and its count of what it has told."""
 
@@ -72,6 +75,11 @@ class Assignment:
     slot: str
     holder: Address[Recorded]
     span: Span
+
+    @property
+    def key(self) -> "AttemptKey":
+        """The attempt: which job, and in which epoch."""
+        return self.job.id, self.job.epoch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +129,6 @@ class _Progress:
         return all(chain in self.outcomes for chain in self.assignment.job.chains)
 
 
-_Key: TypeAlias = tuple[UUID, int]
-
-
 class WriterActor(Actor[WriterMessage]):
     """Commits what waits as one group; a member that can't be committed is redone alone."""
 
@@ -146,8 +151,8 @@ class WriterActor(Actor[WriterMessage]):
         self._scheduler = scheduler
         self._emit = emit
         self._forget_after = forget_after
-        self._open: dict[_Key, _Progress] = {}
-        self._since: dict[_Key, timedelta] = {}
+        self._open: dict[AttemptKey, _Progress] = {}
+        self._since: dict[AttemptKey, timedelta] = {}
         self._kept: dict[Hashable, RecordResults | Conclude] = {}
         self._pause = timedelta()
 
@@ -209,7 +214,7 @@ class WriterActor(Actor[WriterMessage]):
         over = {key: progress for key, progress in touched.items() if progress.is_over()}
         ends = [self._end_of(progress) for progress in over.values()]
         results = [
-            _row(result) for message in group for result in _results(message) if _counts(touched, result)
+            _row(result) for message in group for result in _results(message) if self._counts(touched, result)
         ]
         with self._database.write(self.life.path, "record_results") as tx:
             changed = record_results(tx, [row for row in results if row is not None])
@@ -217,23 +222,31 @@ class WriterActor(Actor[WriterMessage]):
         self._remember(touched, over)
         self._tell(over, changed, moved)
 
-    def _merge(self, group: Sequence[RecordResults | Conclude]) -> dict[_Key, _Progress]:
+    def _merge(self, group: Sequence[RecordResults | Conclude]) -> dict[AttemptKey, _Progress]:
         """Return the progress that these messages make, without yet believing it."""
-        touched: dict[_Key, _Progress] = {}
+        touched: dict[AttemptKey, _Progress] = {}
         for message in group:
             for assignment in _assignments(message):
-                key = (assignment.job.id, assignment.job.epoch)
-                known = self._open.get(key)
-                if key not in touched:
-                    touched[key] = _Progress(assignment, dict(known.outcomes) if known else {})
+                known = self._open.get(assignment.key)
+                if assignment.key not in touched:
+                    touched[assignment.key] = _Progress(assignment, dict(known.outcomes) if known else {})
             for result in _results(message):
                 _add(touched, result)
         return touched
 
+    def _counts(self, touched: dict[AttemptKey, _Progress], result: ChainResult) -> bool:
+        """Return whether a result is the one that counts for its chain in this attempt, and is new."""
+        if result.assignment is None:
+            return True
+        key = (result.assignment.job.id, result.assignment.job.epoch)
+        known = self._open.get(key)
+        is_committed = known is not None and known.outcomes.get(result.chain) is result.outcome
+        return not is_committed and touched[key].outcomes[result.chain] is result.outcome
+
     def _end_of(self, progress: _Progress) -> Move:
         return conclude(progress.assignment.job, progress.outcomes, self._backoff, self._chance)
 
-    def _remember(self, touched: dict[_Key, _Progress], over: dict[_Key, _Progress]) -> None:
+    def _remember(self, touched: dict[AttemptKey, _Progress], over: dict[AttemptKey, _Progress]) -> None:
         now = self.life.clock.monotonic()
         for key, progress in touched.items():
             self._open[key] = progress
@@ -246,7 +259,7 @@ class WriterActor(Actor[WriterMessage]):
     # What is told after the commit.
 
     def _tell(
-        self, over: dict[_Key, _Progress], changed: Sequence[WalletResult], moved: Sequence[Moved]
+        self, over: dict[AttemptKey, _Progress], changed: Sequence[WalletResult], moved: Sequence[Moved]
     ) -> None:
         by_job = {each.move.job_id: each for each in moved}
         is_alone = len(over) == 1
@@ -299,22 +312,13 @@ def _results(message: RecordResults | Conclude) -> tuple[ChainResult, ...]:
     return message.results if isinstance(message, RecordResults) else ()
 
 
-def _add(touched: dict[_Key, _Progress], result: ChainResult) -> None:
+def _add(touched: dict[AttemptKey, _Progress], result: ChainResult) -> None:
     """Add an outcome; the first one counts, but a wallet that lives is the truth whenever it comes."""
     if result.assignment is None:
         return
-    job = result.assignment.job
-    outcomes = touched[job.id, job.epoch].outcomes
+    outcomes = touched[result.assignment.key].outcomes
     if isinstance(result.outcome, Live) or result.chain not in outcomes:
         outcomes[result.chain] = result.outcome
-
-
-def _counts(touched: dict[_Key, _Progress], result: ChainResult) -> bool:
-    """Return whether a result is the one that counts for its chain in this attempt."""
-    if result.assignment is None:
-        return True
-    job = result.assignment.job
-    return touched[job.id, job.epoch].outcomes[result.chain] is result.outcome
 
 
 def _row(result: ChainResult) -> WalletResult | None:
@@ -353,7 +357,7 @@ def _refused(message: RecordResults | Conclude, error: Exception) -> RecordResul
     return RecordResults(results=(replace(result, outcome=failed),))
 
 
-def _finished(over: dict[_Key, _Progress], moved: Sequence[Moved]) -> Finished:
+def _finished(over: dict[AttemptKey, _Progress], moved: Sequence[Moved]) -> Finished:
     again = [each.move.due_in for each in moved if each.status is JobStatus.RETRY and each.move.due_in]
     ended = {each.move.job_id for each in moved}
     slots = tuple(

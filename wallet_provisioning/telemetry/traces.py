@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 
 def open_traces(
@@ -21,3 +22,9 @@ def open_traces(
     if is_global:
         trace.set_tracer_provider(provider)
     return provider
+
+
+def new_traceparent() -> str:
+    """Return the W3C context of a trace that begins here, for a command that keeps no spans of its own."""
+    ids = RandomIdGenerator()
+    return f"00-{ids.generate_trace_id():032x}-{ids.generate_span_id():016x}-01"

@@ -166,7 +166,7 @@ class Breaker:
         match _verdict(failure):
             case _Verdict.GOOD:
                 self._good_probes += 1
-                return self._close() if self._good_probes >= self._options.probes else None
+                return None if self._probing else self._close()
             case _Verdict.BAD | _Verdict.CONFIGURATION:
                 return self._open(f"a probe failed: {_tell(failure)}", now)
             case _Verdict.NOTHING:

@@ -1,7 +1,7 @@
 """How many calls the account may make: a sliding window for each kind, first come, first served.
 
 Circle counts by its own clock and the network shifts arrivals, so the window is held a little longer
-than Circle's second: a refused call costs far more than the one in a hundred that this gives away.
+than Circle's second: a refused call costs far more than the few in a hundred that this gives away.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class BudgetOptions:
     posts: int = 5
     gets: int = 20
     window: timedelta = timedelta(seconds=1)
-    slack: timedelta = timedelta(milliseconds=10)
+    slack: timedelta = timedelta(milliseconds=30)
 
     def limit(self, kind: Kind) -> int:
         """Return how many calls of a kind a window allows."""

@@ -32,13 +32,24 @@ class Allowance(Protocol):
         """Return when one more call of this kind may be sent."""
 
 
+class Wire(Protocol):
+    """What carries a call to Circle and its answer back: `Transport`, or a simulated one."""
+
+    async def send(self, call: Call, *, chain: str, headers: dict[str, str]) -> Answer:
+        """Send one request. Raises `LostError`."""
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a test puts in place of the real thing. `tracer` None means the program's own."""
+    """What a test puts in place of the real thing. None means the program's own."""
 
     new_id: Callable[[], UUID] = uuid4
     sleep: Sleep = asyncio.sleep
     tracer: Tracer | None = None
+    wire: Wire | None = None
 
 
 class Door:
@@ -59,7 +70,7 @@ class Door:
         self._emit = emit
         self._new_id = parts.new_id
         self._scrubber = Scrubber(account)
-        self._transport = Transport(account)
+        self._wire: Wire = parts.wire or Transport(account)
         self._tracer = CallTracer(account.base_url, parts.tracer)
         # A call that took its turn must go out at once, so it first takes a place among the connections.
         self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(_places)
@@ -72,7 +83,7 @@ class Door:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._transport.aclose()
+        await self._wire.aclose()
 
     async def _send_now(self, call: Call, chain: str, read: Callable[[Answer], T]) -> T | CallFailed:
         started = self._clock.monotonic()
@@ -86,7 +97,7 @@ class Door:
 
     async def _exchange(self, call: Call, chain: str, request_id: str) -> Answer | CallFailed:
         try:
-            return await self._transport.send(call, chain=chain, headers=_headers(call, request_id))
+            return await self._wire.send(call, chain=chain, headers=_headers(call, request_id))
         except LostError as error:
             return CallFailed(
                 error_type=error.error_type,

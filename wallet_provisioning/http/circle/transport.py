@@ -90,11 +90,18 @@ def _lost(error: httpx.RequestError | OSError) -> LostError:
     The texts of protocol errors may quote a header, so only those of failed connections are kept.
     """
     match error:
-        case httpx.ConnectTimeout() | httpx.PoolTimeout():
-            return LostError(ErrorType.TIMEOUT, Certainty.NOT_SENT, type(error).__name__)
+        case httpx.ConnectTimeout():
+            return LostError(ErrorType.TIMEOUT, Certainty.NOT_SENT, "no connection to Circle in time")
+        case httpx.PoolTimeout():
+            return LostError(ErrorType.TIMEOUT, Certainty.NOT_SENT, "no connection was free in time")
+        case httpx.WriteTimeout():
+            return LostError(
+                ErrorType.TIMEOUT, Certainty.AMBIGUOUS, "Circle did not take the request in time"
+            )
         case httpx.TimeoutException():
-            return LostError(ErrorType.TIMEOUT, Certainty.AMBIGUOUS, type(error).__name__)
+            return LostError(ErrorType.TIMEOUT, Certainty.AMBIGUOUS, "Circle did not answer in time")
         case httpx.ConnectError():
-            return LostError(ErrorType.NETWORK, Certainty.NOT_SENT, f"ConnectError: {error}")
+            return LostError(ErrorType.NETWORK, Certainty.NOT_SENT, f"no connection to Circle: {error}")
         case _:
-            return LostError(ErrorType.NETWORK, Certainty.AMBIGUOUS, type(error).__name__)
+            text = f"the connection broke before Circle's answer was whole ({type(error).__name__})"
+            return LostError(ErrorType.NETWORK, Certainty.AMBIGUOUS, text)
