@@ -1,0 +1,206 @@
+"""A daemon in a simulation: the production tree, client and store, on the manual clock and one thread."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+from typing import TypeAlias
+from uuid import UUID
+
+from sqlalchemy import event
+
+from tests.simulation.circle import READ_TIMEOUT, SimCircle, SimWire
+from wallet_provisioning.actors.calls import CircleCalls
+from wallet_provisioning.actors.scheduler import WorkKnown
+from wallet_provisioning.actors.seat import ChainSeat
+from wallet_provisioning.actors.walletset import WalletSetOptions
+from wallet_provisioning.clock import Clock
+from wallet_provisioning.http.circle.account import Account, Timeouts
+from wallet_provisioning.http.circle.budget import Budget, BudgetOptions
+from wallet_provisioning.http.circle.calls import Parts
+from wallet_provisioning.http.circle.client import CircleClient
+from wallet_provisioning.jobs.backoff import Backoff
+from wallet_provisioning.jobs.chains import Chain, Environment, resolve
+from wallet_provisioning.store.claims import hand_back_all, rescue_orphans
+from wallet_provisioning.store.database import Database
+from wallet_provisioning.store.stamp import stamp_environment
+from wallet_provisioning.store.transaction import Transaction
+from wallet_provisioning.supervision.root import Root
+from wallet_provisioning.supervision.simfaults import Faults, no_faults
+from wallet_provisioning.supervision.simulation import SimRuntime
+from wallet_provisioning.telemetry.events import Emit, Event, JobMoved
+from wallet_provisioning.tree import Tree, TreeOptions, TreeParts, build_tree
+
+CHAINS: tuple[Chain, ...] = tuple(resolve(name, Environment.TEST) for name in ("ETH", "SOL"))
+MAX_ATTEMPTS = 60
+_LOOK = 1.0
+_SECOND = timedelta(seconds=1)
+
+
+def tree_options(holder: UUID) -> TreeOptions:
+    """Return settings with which a simulated minute shows what takes the real system half an hour."""
+    return TreeOptions(
+        holder=holder,
+        max_concurrency=3,
+        batch_size=3,
+        poll_interval=10 * _SECOND,
+        lease=12 * _SECOND,
+        job_timeout=40 * _SECOND,
+        replay_window=60 * _SECOND,
+        include_retries=True,
+        backoff=Backoff(base=_SECOND, maximum=8 * _SECOND),
+        drain=20 * _SECOND,
+        wallet_set=WalletSetOptions(environment="test", name="simulated", named=None),
+        retry_configuration=5 * _SECOND,
+    )
+
+
+Mishap: TypeAlias = Callable[[str, bool], None]
+
+
+def nothing_happens(reason: str, is_committed: bool) -> None:  # noqa: FBT001 - as the store asks
+    """Let a transaction go well."""
+
+
+class SimDatabase(Database):
+    """The store; `mishap` may raise before a transaction begins or after it was committed."""
+
+    def __init__(self, url: str, *, clock: Clock, emit: Emit, mishap: Mishap) -> None:
+        super().__init__(url, clock=clock, emit=emit)
+        self.mishap = mishap
+        event.listen(self._engine, "connect", _hurry)
+
+    @contextmanager
+    def write(self, actor: str, reason: str) -> Iterator[Transaction]:
+        self.mishap(reason, False)  # noqa: FBT003 - the one question it asks
+        with super().write(actor, reason) as tx:
+            yield tx
+        self.mishap(reason, True)  # noqa: FBT003
+
+
+def _hurry(connection: object, _entry: object) -> None:
+    connection.execute("PRAGMA synchronous = OFF")  # type: ignore[attr-defined] # sqlite3's, by its driver
+
+
+class SimEar:
+    """Hears what the world says, one change at a time."""
+
+    def __init__(self) -> None:
+        self._waiting: asyncio.Future[None] | None = None
+
+    async def next(self) -> None:
+        self._waiting = asyncio.get_running_loop().create_future()
+        await self._waiting
+
+    def hear(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonParts:
+    """What a daemon of the simulation stands on; `with_client` and `with_tree` let a test plant a bug."""
+
+    url: str
+    circle: SimCircle
+    seed: int
+    faults: Faults = no_faults
+    lag: float = 0.0
+    mishap: Mishap = nothing_happens
+    with_client: Callable[[CircleCalls], CircleCalls] = lambda client: client
+    with_tree: Callable[[Tree], Tree] = lambda tree: tree
+
+
+@dataclass(slots=True)
+class _Ends:
+    reasons: list[str | None] = field(default_factory=list)
+
+
+class SimDaemon:
+    """One process. It does nothing by itself: `runtime.step` is its time."""
+
+    def __init__(self, parts: DaemonParts) -> None:
+        clock = parts.circle.clock
+        chance = Random(parts.seed)
+        self.holder = UUID(int=chance.getrandbits(128), version=4)
+        self.runtime = SimRuntime(parts.seed, clock=clock, faults=parts.faults, lag=parts.lag)
+        self.events: list[Event] = []
+        self.moves = 0
+        self.database = SimDatabase(parts.url, clock=clock, emit=self.emit, mishap=parts.mishap)
+        self.ear = SimEar()
+        self._ends = _Ends()
+        self.tree = parts.with_tree(self._build(parts, chance))
+        self.root = Root(self.tree.root, runtime=self.runtime, clock=clock, on_end=self._ends.reasons.append)
+
+    @property
+    def has_ended(self) -> bool:
+        return bool(self._ends.reasons)
+
+    @property
+    def reason(self) -> str | None:
+        """Why the tree gave up, None after a stop that was asked for."""
+        (reason,) = self._ends.reasons
+        return reason
+
+    def emit(self, event: Event) -> None:
+        """Keep what is stated; `moves` counts those that may have ended a job."""
+        self.events.append(event)
+        self.moves += isinstance(event, JobMoved)
+
+    def open(self) -> None:
+        """Do what `daemon.opening` does with an SQLite file, then start the tree."""
+        with self.database.write("daemon", "stamp_environment") as tx:
+            stamp_environment(tx, "test", None)
+        with self.database.write("daemon", "rescue_orphans") as tx:
+            rescue_orphans(tx)
+        self.root.start()
+        self._watch()
+
+    def hint(self) -> None:
+        """Say that a job was accepted in this process."""
+        self.tree.scheduler.tell(WorkKnown())
+
+    def exit(self) -> None:
+        """Do what an orderly end does after the tree has ended."""
+        with self.database.write("daemon", "hand_back_all") as tx:
+            hand_back_all(tx, holder=self.holder)
+        self.die()
+
+    def die(self) -> None:
+        """Be gone from one moment to the next."""
+        self.runtime.close()
+        self.database.close()
+
+    def _build(self, parts: DaemonParts, chance: Random) -> Tree:
+        clock = parts.circle.clock
+        account = Account(
+            base_url="http://localhost",
+            api_key="TEST_API_KEY:simulated:simulated",
+            entity_secret="c0ffee00" * 8,
+            timeouts=Timeouts(read=READ_TIMEOUT),
+        )
+        client = CircleClient(
+            account,
+            clock=clock,
+            budget=Budget(BudgetOptions(), clock=clock),
+            emit=self.emit,
+            parts=Parts(wire=SimWire(parts.circle)),
+        )
+        tree_parts = TreeParts(
+            database=self.database,
+            client=parts.with_client(client),
+            chains=CHAINS,
+            seats={chain.name: ChainSeat(chain.name) for chain in CHAINS},
+            ear=self.ear,
+            consumer=None,
+            clock=clock,
+            chance=chance,
+            emit=self.emit,
+        )
+        return build_tree(tree_parts, tree_options(self.holder))
+
+    def _watch(self) -> None:
+        self.root.look()
+        self.runtime.loop.call_later(_LOOK, self._watch)
