@@ -1,19 +1,20 @@
-"""Actors under test: the whole production tree on a manual clock, or one actor that is driven by hand.
+"""Actors under test: the whole production tree on a manual clock.
 
-Both stand on a real SQLite store and on a Circle that answers when the test lets it. Nothing waits for
-real time, so whatever a test waits for either comes or the test fails at once.
+It stands on a real SQLite store and on a Circle that answers when the test lets it. Nothing waits for
+real time, so whatever a test waits for either comes or the test fails at once. `support_desk` drives one
+actor by hand.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from random import Random
 from types import TracebackType
-from typing import Any, Generic, Self, TypeAlias, TypeVar
+from typing import Self, TypeAlias, TypeVar
 from uuid import UUID, uuid4
 
 from opentelemetry import trace
@@ -48,10 +49,6 @@ from wallet_provisioning.store.schema import migrate
 from wallet_provisioning.store.stamp import stamp_environment
 from wallet_provisioning.store.transaction import Transaction
 from wallet_provisioning.store.views import JobView
-from wallet_provisioning.supervision.actor import Recipe
-from wallet_provisioning.supervision.address import Address
-from wallet_provisioning.supervision.life import Life
-from wallet_provisioning.supervision.mailbox import Mailbox
 from wallet_provisioning.supervision.places import find
 from wallet_provisioning.supervision.root import Root
 from wallet_provisioning.supervision.simulation import SimRuntime
@@ -71,9 +68,13 @@ UNKNOWN = CallFailed(error_type=ErrorType.TIMEOUT, message="no answer", certaint
 
 
 class FragileDatabase(Database):
-    """A store that is away while the test says so, and counts by reason who tries it meanwhile."""
+    """A store that is away while the test says so, and counts by reason who tries it meanwhile.
+
+    An actor that writes without end crashes of it: a test's timeout can't reach into its handler.
+    """
 
     is_away = False
+    _writes_left = 2000
 
     def __init__(self, folder: Path, clock: ManualClock, events: Events) -> None:
         url = f"sqlite:///{folder / 'wallets.db'}"
@@ -90,6 +91,8 @@ class FragileDatabase(Database):
     @contextmanager
     def write(self, actor: str, reason: str) -> Iterator[Transaction]:
         self._refuse(reason)
+        self._writes_left -= 1
+        assert self._writes_left > 0, f"no end of writing, the last: {reason}"
         with super().write(actor, reason) as tx:
             yield tx
 
@@ -318,69 +321,6 @@ def _ended(reason: str | None) -> None:
     raise AssertionError(msg)
 
 
-# One actor by hand.
-
-
-class Post(Generic[M]):
-    """An address, and what was told to it."""
-
-    def __init__(self, path: str, clock: ManualClock | None = None) -> None:
-        self.mailbox = Mailbox(clock or ManualClock(), path)
-        self.port = self.mailbox.open_port()
-        self.address: Address[M] = Address(path, self.mailbox, _undelivered)
-
-    def read(self) -> list[object]:
-        """Return what was told since the last look."""
-        return [letter.message for letter in self.mailbox.take_waiting(self.port)]
-
-
-def _undelivered(path: str, message: object) -> None:
-    msg = f"{path} was not told {message}"
-    raise AssertionError(msg)
-
-
-@dataclass(slots=True)
-class IdleRuntime:
-    """Keeps what actors want to be told later, and by whose address; it does nothing by itself."""
-
-    timers: list[tuple[str, timedelta, object]] = field(default_factory=list)
-
-    def launch(self, recipe: Recipe, life: Life) -> None:
-        raise NotImplementedError
-
-    def later(self, delay: timedelta, address: Address[M], message: M) -> Callable[[], None]:
-        self.timers.append((address.path, delay, message))
-        return lambda: None
-
-    def submit(
-        self,
-        work: Callable[[], Coroutine[Any, Any, M]],
-        reply_to: Address[M],
-        otherwise: Callable[[Exception], M],
-    ) -> None:
-        raise NotImplementedError
-
-
-class Desk:
-    """A place for one actor whose messages a test hands to it, on the test's thread."""
-
-    def __init__(self, path: str, *, incarnation: int = 1) -> None:
-        self.clock = ManualClock()
-        self.runtime = IdleRuntime()
-        self.post: Post[Any] = Post(path, self.clock)
-        self.life = Life(
-            child=path.rpartition("/")[2],
-            path=path,
-            incarnation=incarnation,
-            mailbox=self.post.mailbox,
-            port=self.post.port,
-            me=self.post.address,
-            runtime=self.runtime,
-            clock=self.clock,
-            report=lambda _report: None,
-        )
-
-
 def heard_spans() -> InMemorySpanExporter:
     """Return what keeps the spans that end from now on. The process has one provider: it stays."""
     provider = trace.get_tracer_provider()
@@ -390,7 +330,3 @@ def heard_spans() -> InMemorySpanExporter:
     spans = InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(spans))
     return spans
-
-
-def of_kind(kind: type[M], told: Sequence[object]) -> list[M]:
-    return [message for message in told if isinstance(message, kind)]

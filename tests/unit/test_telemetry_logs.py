@@ -8,7 +8,7 @@ from typing import cast
 from uuid import UUID
 
 import pytest
-from opentelemetry import trace
+from opentelemetry import baggage, context, trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from wallet_provisioning.clock import ManualClock
@@ -95,6 +95,20 @@ def test_the_current_span_gives_its_ids() -> None:
 
     assert line["trace_id"] == trace.format_trace_id(span.get_span_context().trace_id)
     assert line["span_id"] == trace.format_span_id(span.get_span_context().span_id)
+
+
+def test_a_call_tells_for_which_job_it_is_made() -> None:
+    called = events.CircleCalled(
+        chain="ETH", operation="CreateWallet", outcome="timeout", duration=timedelta(seconds=1)
+    )
+    token = context.attach(baggage.set_baggage("job_id", "job-7"))
+    try:
+        line = json.loads(text_of(called))
+    finally:
+        context.detach(token)
+
+    assert line["job_id"] == "job-7"
+    assert "job_id" not in json.loads(text_of(called))
 
 
 def test_an_event_of_another_trace_keeps_its_own() -> None:

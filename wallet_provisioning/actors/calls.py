@@ -7,8 +7,7 @@ from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
-from opentelemetry import context, trace
-from opentelemetry.trace import Span
+from opentelemetry import baggage, context, trace
 
 from wallet_provisioning.actors.waiting import Ask
 from wallet_provisioning.actors.writer import ChainResult
@@ -190,12 +189,19 @@ def error_type_of(outcome: Outcome) -> str | None:
 
 
 @contextmanager
-def use_span(span: Span | None) -> Iterator[None]:
-    """Make a span the current one, so that what is begun inside belongs to its trace."""
-    if span is None:
+def on_behalf_of(ask: Ask | None, actor: str) -> Iterator[None]:
+    """Let what is begun inside belong to the trace of an ask, and its log lines name the ask's job.
+
+    A call for many names the one that has waited longest; the others' timelines have its request id.
+    """
+    if ask is None:
         yield
         return
-    token = context.attach(trace.set_span_in_context(span))
+    job = ask.assignment.job
+    current = trace.set_span_in_context(ask.span)
+    for name, value in (("job_id", job.id), ("user_id", job.user_id), ("actor", actor)):
+        current = baggage.set_baggage(name, str(value), current)
+    token = context.attach(current)
     try:
         yield
     finally:

@@ -25,8 +25,8 @@ from wallet_provisioning.actors.calls import (
     failure_of,
     is_refused_for_good,
     lost_call,
+    on_behalf_of,
     order_of,
-    use_span,
 )
 from wallet_provisioning.actors.outbox import Outbox
 from wallet_provisioning.actors.seat import ChainSeat
@@ -223,8 +223,7 @@ class CircleActor(Actor[CircleMessage]):
 
     def _make_wallet_set(self, permit: Permit) -> None:
         self._set_call = SetCall(permit=permit, since=self.life.clock.monotonic())
-        first = self._room.first()
-        with use_span(None if first is None else first.span):
+        with on_behalf_of(self._room.first(), self.life.path):
             self.life.runtime.submit(
                 partial(self._call_for_set, permit),
                 self.life.me,
@@ -313,7 +312,7 @@ class CircleActor(Actor[CircleMessage]):
 
     def _call(self, batch: Batch) -> None:
         self._batches.append(batch)
-        with use_span(next((ask.span for ask in batch.asks.values()), None)):
+        with on_behalf_of(next(iter(batch.asks.values()), None), self.life.path):
             self.life.runtime.submit(
                 partial(self._fulfil, batch),
                 self.life.me,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TypeAlias, cast
 
-from opentelemetry import trace
+from opentelemetry import baggage, trace
 
 from wallet_provisioning.telemetry.events import Event
 
@@ -43,7 +43,15 @@ def entry_of(event: Event, *, at: datetime, level: str) -> Entry:
     entry: Entry = {"ts": at, "level": level, "event": name}
     entry.update((shown, getattr(event, own)) for own, shown in shown_fields)
     add_span(entry)
+    _add_baggage(entry)
     return entry
+
+
+def _add_baggage(entry: Entry) -> None:
+    """Add whom the work is for, where the event doesn't know: whoever began it said so in its context."""
+    for name, value in baggage.get_all().items():
+        if name in _FIRST and entry.get(name) is None:
+            entry[name] = value
 
 
 def add_span(entry: Entry) -> None:

@@ -1,0 +1,78 @@
+"""The scheduler: whom it takes for free, and whom it wakes."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeAlias
+from uuid import uuid4
+
+from tests.support_actors import Production
+from tests.support_desk import Desk, Post
+from tests.support_store import LEASE, Events, accept, actions, open_sqlite, operate
+from wallet_provisioning.actors.job import JobMessage, Rest, Work
+from wallet_provisioning.actors.scheduler import SchedulerActor, SchedulerOptions, WorkKnown
+from wallet_provisioning.actors.writer import Finished
+from wallet_provisioning.jobs.moves import cancel
+from wallet_provisioning.jobs.states import JobStatus
+from wallet_provisioning.store.database import Database
+
+Slots: TypeAlias = dict[str, Post[JobMessage]]
+
+
+def schedule(database: Database, slots: Slots) -> SchedulerActor:
+    return SchedulerActor(
+        Desk("scheduler").life,
+        database=database,
+        job_actors={path: post.address for path, post in slots.items()},
+        options=SchedulerOptions(
+            holder=uuid4(),
+            batch_size=10,
+            poll_interval=timedelta(seconds=30),
+            lease=LEASE,
+            include_retries=True,
+        ),
+        emit=Events(),
+    )
+
+
+def two_slots() -> Slots:
+    return {path: Post(path) for path in ("jobs/1", "jobs/2")}
+
+
+def test_those_who_get_no_other_job_are_woken_to_read_that_theirs_has_ended(tmp_path: Path) -> None:
+    slots = two_slots()
+    scheduler = schedule(open_sqlite(tmp_path), slots)
+    scheduler.receive(Finished(slots=tuple(slots), due_in=None))
+    assert [post.read() for post in slots.values()] == [[Rest()], [Rest()]]
+
+    scheduler.receive(WorkKnown())
+    assert [post.read() for post in slots.values()] == [[], []]
+
+
+def test_who_gets_another_job_at_once_is_woken_by_that(tmp_path: Path) -> None:
+    database, slots = open_sqlite(tmp_path), two_slots()
+    job = accept(database).job
+    schedule(database, slots).receive(Finished(slots=tuple(slots), due_in=None))
+
+    (work,) = slots["jobs/1"].read()
+    assert isinstance(work, Work)
+    assert work.job.id == job.id
+    assert slots["jobs/2"].read() == [Rest()]
+
+
+def test_a_late_end_of_a_lost_job_frees_no_actor_that_has_another_one(tmp_path: Path) -> None:
+    with Production(tmp_path, job_actors=1) as tree:
+        tree.circle.held.add("ETH")
+        lost = tree.accept()
+        tree.until(tree.is_sent(1))
+        operate(tree.database, cancel(lost.id))
+        present = tree.accept()
+        tree.until(tree.is_sent(2))
+        tree.circle.answer(tree.circle.sent[0])
+        next_one = tree.accept()
+        tree.pass_time(timedelta(seconds=2))
+        assert actions(tree.database, next_one.id) == ["job_created"]
+        tree.circle.answer_all()
+
+        tree.until(tree.has_status(JobStatus.COMPLETED, present, next_one))
+        assert tree.job(lost).wallets[0].status == "live"
+        assert not tree.troubles()
