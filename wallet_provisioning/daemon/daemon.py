@@ -46,10 +46,14 @@ _MARGIN = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Running:
-    """What stands once the tree is built; `ended` gets the reason why the tree gave up, None for a stop."""
+    """What stands once the tree is built.
+
+    `started` is set when every actor runs; `ended` gets the reason why the tree gave up, None for a stop.
+    """
 
     root: Root
     control: TreeControl
+    started: asyncio.Event
     ended: asyncio.Future[str | None]
 
 
@@ -120,9 +124,20 @@ class Daemon:
         await self._open_api(running.control)
         running.root.start()
         self._watch(running.root)
+        await self._until_started(running)
         running.control.set_ready()
         self.emit(Notice(text=f"{description_of(self._settings, self.boot)}; dashboard at {self._url}"))
         return True
+
+    async def _until_started(self, running: _Running) -> None:
+        """Wait until every actor runs, the tree has given up, or somebody wants the daemon to end."""
+        awaited: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(running.started.wait()),
+            asyncio.ensure_future(self.leaving.wait()),
+        ]
+        await asyncio.wait([*awaited, running.ended], return_when=asyncio.FIRST_COMPLETED)
+        for each in awaited:
+            each.cancel()
 
     async def _prepare_database(self, control: TreeControl) -> bool:
         """Prepare the database; while it can't be reached the API tells so. False where we shall leave."""
@@ -180,11 +195,15 @@ class Daemon:
     def _make_running(self, tree: Tree) -> _Running:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[str | None] = loop.create_future()
+        started = asyncio.Event()
+
+        def on_start() -> None:
+            loop.call_soon_threadsafe(started.set)
 
         def on_end(why: str | None) -> None:
             loop.call_soon_threadsafe(_set_once, ended, why)
 
-        root = Root(tree.root, runtime=self._runtime, clock=self._clock, on_end=on_end)
+        root = Root(tree.root, runtime=self._runtime, clock=self._clock, on_end=on_end, on_start=on_start)
         control = TreeControl(
             settings=self._settings,
             tree=tree,
@@ -192,7 +211,7 @@ class Daemon:
             seats=self._seats,
             dependencies=self._dependencies,
         )
-        return _Running(root=root, control=control, ended=ended)
+        return _Running(root=root, control=control, started=started, ended=ended)
 
     async def _open_api(self, control: TreeControl) -> None:
         """Serve the API, unless it does already."""

@@ -17,19 +17,27 @@ from wallet_provisioning.supervision.snapshot import ActorView, ChildState
 class Root:
     """A tree that can be started, looked at, struck and stopped. Every method is safe on any thread.
 
-    `on_end` is called once, on the thread of the actor that ended (or that called `look`, if it hung):
+    `on_start` is called once all that is below runs, on the thread of the root supervisor. `on_end` is
+    called once, on the thread of the actor that ended (or that called `look`, if it hung):
     with None after a stop that was asked for, else with the reason why the tree gave up. What still
     runs below by then is cut off from its mailbox.
     """
 
     def __init__(
-        self, cell: Cell, *, runtime: Runtime, clock: Clock, on_end: Callable[[str | None], None]
+        self,
+        cell: Cell,
+        *,
+        runtime: Runtime,
+        clock: Clock,
+        on_end: Callable[[str | None], None],
+        on_start: Callable[[], None] = lambda: None,
     ) -> None:
         """Name the root supervisor's cell."""
         self._cell = cell
         self._runtime = runtime
         self._clock = clock
         self._on_end = on_end
+        self._on_start = on_start
         self._is_asked_to_stop = False
         self._has_ended = threading.Lock()
 
@@ -85,6 +93,7 @@ class Root:
             case Started():
                 if self._cell.state is ChildState.STARTING:
                     self._cell.state = ChildState.RUNNING
+                    self._on_start()
             case Stopped():
                 self._end(None if self._is_asked_to_stop else "the root supervisor stopped")
             case Ended():
