@@ -20,6 +20,7 @@ from wallet_provisioning.telemetry.events import Event
 
 Item = TypeVar("Item")
 
+D = TypeVar("D", bound=Database)
 CHAINS = ("ETH", "SOL", "APTOS")
 ETH = resolve("ETH", Environment.TEST)
 SOL = resolve("SOL", Environment.TEST)
@@ -46,10 +47,25 @@ class Events:
 
 
 def open_sqlite(folder: Path, events: Events | None = None) -> Database:
-    """Return a migrated SQLite database in a folder."""
+    """Return a migrated SQLite database in a folder; it is closed when the test ends."""
     url = f"sqlite:///{folder / 'wallets.db'}"
     migrate(url)
-    return Database(url, clock=SystemClock(), emit=events or Events())
+    return until_the_end(Database(url, clock=SystemClock(), emit=events or Events()))
+
+
+_opened: list[Database] = []
+
+
+def until_the_end(database: D) -> D:
+    """Have a database closed when the test ends."""
+    _opened.append(database)
+    return database
+
+
+def close_opened() -> None:
+    """Close what the test has opened."""
+    while _opened:
+        _opened.pop().close()
 
 
 def request(

@@ -9,7 +9,18 @@ from opentelemetry.trace import INVALID_SPAN
 
 from tests.support_actors import FragileDatabase
 from tests.support_desk import Desk, Post, of_kind
-from tests.support_store import NO_ANSWER, Events, accept, actions, claim, claim_new, live, operate, request
+from tests.support_store import (
+    NO_ANSWER,
+    Events,
+    accept,
+    actions,
+    claim,
+    claim_new,
+    live,
+    operate,
+    request,
+    until_the_end,
+)
 from wallet_provisioning.actors.writer import (
     Assignment,
     BatchId,
@@ -36,7 +47,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.desk = Desk("writer")
         self.events = Events()
-        self.database = FragileDatabase(folder, self.desk.clock, self.events)
+        self.database = until_the_end(FragileDatabase(folder, self.desk.clock, self.events))
         self.scheduler: Post[Finished] = Post("scheduler")
         self.circle: Post[BatchRecorded] = Post("circle/ETH")
         self.writer = self.make_writer()
