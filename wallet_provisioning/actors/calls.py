@@ -20,12 +20,11 @@ from wallet_provisioning.http.circle.answers import (
     WalletOrder,
     WalletSetMade,
 )
-from wallet_provisioning.http.circle.breaker import Permit
+from wallet_provisioning.http.circle.breaker import OUTAGE, Permit
 from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.outcomes import Failed, Outcome, Waiting
 from wallet_provisioning.store.wallets import StoredMember, StoredRequest
 
-_OUTAGE = frozenset({ErrorType.CIRCLE_5XX, ErrorType.TIMEOUT, ErrorType.NETWORK})
 _AFTER_PROBE = timedelta(seconds=1)  # the breaker then says how long
 
 
@@ -139,7 +138,7 @@ def failure_of(answer: CallFailed, wait: timedelta, *, is_probe: bool = False) -
     """
     if answer.is_configuration:
         return Waiting(message=_quotable(answer), delay=wait)
-    if is_probe and answer.error_type in _OUTAGE:
+    if is_probe and answer.error_type in OUTAGE:
         return Waiting(message=_quotable(answer), delay=_AFTER_PROBE)
     return Failed(
         error_type=answer.error_type,

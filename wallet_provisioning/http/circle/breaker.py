@@ -4,8 +4,8 @@ Closed, it lets every call through and counts those that show an outage: `circle
 `network`. So many in a row, or such a share of the window's calls, open it; an error of the
 configuration opens it at once, since it fails every job alike. A plain 4xx shows a Circle that
 works; a 429 shows nothing. Open, it refuses every call for a time that doubles with each opening in
-a row, up to a cap. Then it is half-open: a few probes go through, and as many good ones close it
-as one bad one opens it again.
+a row, up to a cap. Then it is half-open: a few probes go through. One bad one opens it again; it
+closes when none is under way any more and the last went well.
 
 A call that began before the latest change says nothing about the present, so each permit carries
 the era in which it was given, and a result of another era is dropped.
@@ -20,7 +20,7 @@ from typing import assert_never
 from wallet_provisioning.http.circle.answers import CallFailed
 from wallet_provisioning.jobs.errors import ErrorType
 
-_OUTAGE = frozenset({ErrorType.CIRCLE_5XX, ErrorType.TIMEOUT, ErrorType.NETWORK})
+OUTAGE = frozenset({ErrorType.CIRCLE_5XX, ErrorType.TIMEOUT, ErrorType.NETWORK})
 _MAX_DOUBLINGS = 16
 
 
@@ -240,7 +240,7 @@ def _verdict(failure: CallFailed | None) -> _Verdict:
         return _Verdict.GOOD
     if failure.is_configuration:
         return _Verdict.CONFIGURATION
-    if failure.error_type in _OUTAGE:
+    if failure.error_type in OUTAGE:
         return _Verdict.BAD
     if failure.error_type is ErrorType.CIRCLE_4XX:
         return _Verdict.GOOD
