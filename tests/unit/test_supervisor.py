@@ -531,6 +531,7 @@ async def test_requests_during_boot_are_about_the_child_that_they_name() -> None
         trial.order("/").tell(RestartChild(child="c", reply=last))
 
         assert await first.get(20) == 2
+        trial.idle("/")
         gate.set()
         assert await last.get(20) == 1
 
