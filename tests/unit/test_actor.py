@@ -12,14 +12,16 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-from tests.support_supervision import Do, Note, Script, Trial, Worker, busy, crash, steps
+from tests.support_supervision import Do, Note, Noted, Script, Trial, Worker, busy, crash, steps
 from wallet_provisioning.clock import ManualClock
 from wallet_provisioning.supervision.actor import Actor, KilledError, recipe
 from wallet_provisioning.supervision.child import Child
 from wallet_provisioning.supervision.incidents import ChildStopped, Undeliverable
+from wallet_provisioning.supervision.life import Life
 from wallet_provisioning.supervision.mailbox import Lane
 from wallet_provisioning.supervision.restarts import Restart
 from wallet_provisioning.supervision.snapshot import EndReason
+from wallet_provisioning.supervision.testing import Signals
 
 _LONG = timedelta(minutes=1)
 
@@ -502,3 +504,37 @@ def test_an_unknown_path_is_a_key_error() -> None:
 
         assert outcome_of(lambda: trial.root.view("b")) == "KeyError"
         assert outcome_of(lambda: trial.root.kill("b", hang=False, reason="")) == "KeyError"
+
+
+# Names.
+
+
+@pytest.mark.parametrize("name", ["on_receive", "on_start", "hold", "tell_later", "_handle_receive", "_stop"])
+def test_a_class_that_would_replace_a_part_of_every_actor_is_refused(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"Mistaken\.{name} would replace a part of every actor"):
+        type("Mistaken", (Worker,), {name: lambda _self: None})
+
+
+class OwnNames(Worker):
+    """Has names that other actors' bases use for themselves."""
+
+    def __init__(self, life: Life, *, notes: Signals[Noted], script: Script) -> None:
+        super().__init__(life, notes=notes, script=script)
+        self._port = self._handle = self._report = self._path = "mine"
+
+    def _leave(self) -> None:
+        raise AssertionError
+
+    def _end_by(self) -> None:
+        raise AssertionError
+
+
+def test_a_subclass_names_its_own_parts_as_it_likes() -> None:
+    with Trial() as trial:
+        made = recipe(OwnNames, notes=trial.notes, script=Script())
+        trial.start(Child(id="a", recipe=made))
+        trial.address("a").tell(crash(ValueError()))
+        trial.address("a").tell(Note(value=1))
+
+        assert trial.noted("a", 1).incarnation == 2
+        assert trial.ended("a").error == "ValueError: "

@@ -8,7 +8,12 @@ import pytest
 
 from tests.support_supervision import AT_ONCE, Note, Script, Trial, Worker, busy, crash
 from wallet_provisioning.clock import ManualClock
-from wallet_provisioning.supervision.incidents import ChildEnded, ChildStarted, ChildStopped, Undeliverable
+from wallet_provisioning.supervision.incidents import (
+    ChildEnded,
+    ChildStarted,
+    ChildStopped,
+    Undeliverable,
+)
 from wallet_provisioning.supervision.orders import RestartChild
 from wallet_provisioning.supervision.reply import Reply
 from wallet_provisioning.supervision.restarts import Delay, Intensity, Restart, Strategy

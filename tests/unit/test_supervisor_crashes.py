@@ -212,6 +212,34 @@ def test_a_child_that_was_being_stopped_for_a_restart_is_started_by_the_successo
         }
 
 
+def test_a_temporary_child_that_was_being_stopped_along_is_not_started_by_the_successor() -> None:
+    gate = threading.Event()
+    with Trial() as trial:
+        trial.start(
+            trial.supervisor(
+                "sub",
+                trial.worker("b"),
+                trial.worker("t", restart=Restart.TEMPORARY, drain=_LONG),
+                policy=Policy(strategy=Strategy.ONE_FOR_ALL, delay=AT_ONCE),
+            )
+        )
+        trial.started("sub")
+        trial.address("sub/t").tell(busy(gate))
+        trial.noted("sub/t", "busy")
+        trial.address("sub/b").tell(crash(ValueError()))
+        trial.ended("sub/b")
+        trial.idle("sub")
+        strike(trial)
+        trial.ended("sub")
+        gate.set()
+        trial.started("sub", 2)
+        trial.started("sub/b", 2)
+        trial.idle("sub")
+
+        assert trial.root.view("sub/t").incarnation == 1
+        assert trial.root.view("sub/t").state is ChildState.STOPPED
+
+
 def test_a_pause_that_was_under_way_is_not_forgotten() -> None:
     policy = Policy(delay=Delay(base=timedelta(hours=1), maximum=timedelta(hours=1)))
     with Trial() as trial:

@@ -7,7 +7,6 @@ actor alone. Messages come by `Address.tell` only.
 """
 
 import threading
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,10 +19,11 @@ from wallet_provisioning.supervision.address import Address, OwnAddress
 from wallet_provisioning.supervision.controls import Control, Describe, Kill, KilledError, Stop
 from wallet_provisioning.supervision.inbox import Inbox
 from wallet_provisioning.supervision.inspection import Described, plain
-from wallet_provisioning.supervision.letters import Passing, Revoked
+from wallet_provisioning.supervision.letters import REVOKED, Passing
 from wallet_provisioning.supervision.life import Ended, Life, Report, Started, Stopped
 from wallet_provisioning.supervision.showing import ACTING, describe, show
 from wallet_provisioning.supervision.snapshot import EndReason
+from wallet_provisioning.supervision.stacks import stack_of_error
 
 __all__ = ["Actor", "Kill", "KilledError", "Recipe", "Stop", "describe", "recipe"]
 
@@ -34,20 +34,31 @@ P = ParamSpec("P")
 class Actor(pykka.ThreadingActor, Generic[M]):
     """An actor. Subclasses take a `Life` first, assign in `__init__`, and act in the hooks below.
 
+    What begins with two underscores is no name of a subclass's own, so none can be taken by accident.
+
     Every hook runs on the actor's own thread, one at a time, and may raise: the incarnation then ends
     and its supervisor decides what follows. `__init__` runs on the supervisor's thread.
     """
 
     use_daemon_thread = True
 
+    def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401 - handed on as it comes
+        """Raise `TypeError` for a class that would replace what only the base may say, be it by accident."""
+        super().__init_subclass__(**options)
+        for name in vars(cls):
+            if name in _RESERVED:
+                msg = f"{cls.__name__}.{name} would replace a part of every actor: give it another name"
+                raise TypeError(msg)
+
     def __init__(self, life: Life) -> None:
         """Join the mailbox that the child owns."""
         super().__init__()
         self.life = life
+        self.__port = life.port
         self.actor_inbox = Inbox(life)
         self.actor_ref.actor_inbox = self.actor_inbox
-        self._is_stopping = False
-        self._is_announced = False
+        self.__is_stopping = False
+        self.__is_announced = False
 
     # The hooks of a subclass.
 
@@ -85,21 +96,21 @@ class Actor(pykka.ThreadingActor, Generic[M]):
     @property
     def is_stopping(self) -> bool:
         """Whether the actor was asked to stop."""
-        return self._is_stopping
+        return self.__is_stopping
 
     def hold(self, subject: object) -> None:
         """Say what the actor works on from now on; it stands in the report if the actor dies."""
-        self.life.port.held_since = self.life.clock.seconds()
-        self.life.port.held = subject
+        self.__port.held_since = self.life.clock.seconds()
+        self.__port.held = subject
 
     def let_go(self) -> None:
         """Say that the actor works on nothing any more."""
-        self.life.port.held = None
-        self.life.port.held_since = None
+        self.__port.held = None
+        self.__port.held_since = None
 
     def take_waiting(self) -> list[M]:
         """Return all other work that waits now, in order, to be handled with the message in hand."""
-        letters = self.life.mailbox.take_waiting(self.life.port)
+        letters = self.life.mailbox.take_waiting(self.__port)
         return [letter.message for letter in letters]  # type: ignore[misc] # an address takes only M
 
     def tell_later(self, delay: timedelta, message: M) -> Callable[[], None]:
@@ -107,14 +118,14 @@ class Actor(pykka.ThreadingActor, Generic[M]):
 
         The timer dies with this incarnation: a successor sets its own.
         """
-        return self.life.runtime.later(delay, self._own(), message)
+        return self.life.runtime.later(delay, self.__own(), message)
 
     def watch(self, other: Address[Any]) -> Callable[[], None]:
         """Have this incarnation told `Down` when the other's ends; `Down` must be among its messages.
 
         See `Address.watch`. The watch dies with this incarnation: a successor watches anew.
         """
-        return other.watch(self._own())
+        return other.watch(self.__own())
 
     # What pykka calls. Nothing leaves these three by an exception.
 
@@ -122,69 +133,70 @@ class Actor(pykka.ThreadingActor, Generic[M]):
         """Run `started` and report how it went; an incarnation that was replaced meanwhile only leaves."""
         thread = threading.current_thread()
         thread.name = self.life.path
-        self.life.port.thread = thread
+        self.__port.thread = thread
         if not self.life.is_current():
-            self._leave()
+            self.__leave()
             return
         try:
             self.started()
-            self._announce_when_ready()
+            self.__announce_when_ready()
         except BaseException as error:  # noqa: BLE001 - pykka would leave a dead actor that looks alive
-            self._end_by(error, None)
+            self.__end_by(error, None)
 
     def on_receive(self, message: object) -> None:
         """Handle one letter in the context that it was sent in."""
-        if isinstance(message, Revoked):
-            self._leave()
+        if message is REVOKED:
+            self.__leave()
             return
-        context = self.life.port.in_hand[0].context
+        context = self.__port.in_hand[0].context
         try:
-            context.run(self._handle, message)
+            context.run(self.__handle, message)
         except BaseException as error:  # noqa: BLE001 - pykka would stop every actor of the process
-            context.run(self._end_by, error, message)
+            context.run(self.__end_by, error, message)
 
-    def _handle(self, message: Any) -> None:  # noqa: ANN401 - an address takes only M, pykka's loop takes all
+    def __handle(self, message: Any) -> None:  # noqa: ANN401 - an address takes only M, pykka's loop takes all
         ACTING.set(self.life.path)
         if isinstance(message, Control):
-            self._obey(message)
+            self.__obey(message)
             return
         self.receive(message)
-        self._announce_when_ready()
-        if self._is_stopping and self.is_drained():
-            self._finish()
+        if not self.__is_announced:
+            self.__announce_when_ready()
+        if self.__is_stopping and self.is_drained():
+            self.__finish()
 
-    def _obey(self, control: Control) -> None:
+    def __obey(self, control: Control) -> None:
         match control:
             case Stop():
-                self._stop_when_drained(at_once=control.at_once)
+                self.__stop_when_drained(at_once=control.at_once)
             case Kill():
-                self._die(control)
+                self.__die(control)
             case Describe():
-                control.reply.set(self._describe())
+                control.reply.set(self.__describe())
             case _:
                 msg = f"no actor knows a {type(control).__name__}"
                 raise TypeError(msg)
 
-    def _announce_when_ready(self) -> None:
-        if not self._is_announced and self.is_ready():
-            self._is_announced = True
-            self._report(Started(child=self.life.child, incarnation=self.life.incarnation))
+    def __announce_when_ready(self) -> None:
+        if self.is_ready():
+            self.__is_announced = True
+            self.__report(Started(child=self.life.child, incarnation=self.life.incarnation))
 
-    def _stop_when_drained(self, *, at_once: bool) -> None:
-        if not self._is_stopping:
-            self._is_stopping = True
-            self.life.port.is_loud = True
-            self.life.mailbox.resume(self.life.port)
+    def __stop_when_drained(self, *, at_once: bool) -> None:
+        if not self.__is_stopping:
+            self.__is_stopping = True
+            self.__port.is_loud = True
+            self.life.mailbox.resume(self.__port)
             self.stopping()
         if at_once or self.is_drained():
-            self._finish()
+            self.__finish()
 
-    def _die(self, kill: Kill) -> None:
+    def __die(self, kill: Kill) -> None:
         if kill.hang:
             threading.Event().wait()
         raise KilledError(kill.reason)
 
-    def _describe(self) -> Described:
+    def __describe(self) -> Described:
         try:
             values, error = {name: plain(value) for name, value in self.describe().items()}, None
         except Exception as failure:  # noqa: BLE001 - a look at an actor must not be what kills it
@@ -192,54 +204,58 @@ class Actor(pykka.ThreadingActor, Generic[M]):
         return Described(
             path=self.life.path,
             incarnation=self.life.incarnation,
-            is_stopping=self._is_stopping,
+            is_stopping=self.__is_stopping,
             values=values,
             error=error,
         )
 
-    def _finish(self) -> None:
+    def __finish(self) -> None:
         self.stopped()
-        self.life.port.passing = Passing()
-        self._report(Stopped(child=self.life.child, incarnation=self.life.incarnation))
-        self._leave()
+        self.__port.passing = Passing()
+        self.__report(Stopped(child=self.life.child, incarnation=self.life.incarnation))
+        self.__leave()
 
-    def _end_by(self, error: BaseException, message: object | None) -> None:
+    def __end_by(self, error: BaseException, message: object | None) -> None:
         try:
-            ended = self._account_of(error, message)
-            self.life.port.passing = Passing(ended.reason, ended.error)
-            self._report(ended)
+            ended = self.__account_of(error, message)
+            self.__port.passing = Passing(ended.reason, ended.error)
+            self.__report(ended)
         finally:
-            self._leave()
+            self.__leave()
 
-    def _account_of(self, error: BaseException, message: object | None) -> Ended:
+    def __account_of(self, error: BaseException, message: object | None) -> Ended:
         span = trace.get_current_span().get_span_context()
-        could_not_start = not self._is_announced and not isinstance(error, KilledError)
+        could_not_start = not self.__is_announced and not isinstance(error, KilledError)
         return Ended(
             child=self.life.child,
             incarnation=self.life.incarnation,
             reason=EndReason.START_FAILED if could_not_start else EndReason.CRASH,
             error=describe(error),
             message=None if message is None else type(message).__name__,
-            held=self.life.port.held,
-            stack="".join(traceback.format_exception(error)),
+            held=self.__port.held,
+            stack=stack_of_error(error),
             at=self.life.clock.now(),
             trace_id=f"{span.trace_id:032x}" if span.is_valid else None,
             shown=None if message is None else show(message),
         )
 
-    def _report(self, report: Report) -> None:
+    def __report(self, report: Report) -> None:
         """Tell the supervisor, unless this incarnation was given up: nobody waits for a zombie's word."""
         if self.life.is_current():
             self.life.report(report)
 
-    def _own(self) -> OwnAddress:
-        return OwnAddress(self.life.path, self.life.mailbox, self.life.port)
+    def __own(self) -> OwnAddress:
+        return OwnAddress(self.life.path, self.life.mailbox, self.__port)
 
-    def _leave(self) -> None:
-        self.life.mailbox.revoke(self.life.port)
-        self.life.port.is_over = True
+    def __leave(self) -> None:
+        self.life.mailbox.revoke(self.__port)
+        self.__port.is_over = True
         pykka.ActorRegistry.unregister(self.actor_ref)
         self.actor_stopped.set()
+
+
+_HOOKS = frozenset({"started", "is_ready", "receive", "stopping", "is_drained", "stopped", "describe"})
+_RESERVED = frozenset(name for name in dir(Actor) if not name.startswith("__")) - _HOOKS - {"_abc_impl"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 M_contra = TypeVar("M_contra", contravariant=True)
 
+_WORK = Lane.WORK  # looking up an enum's member costs as much as the lock that is to be taken
+
 Undelivered = Callable[[str, object], None]
 
 
@@ -25,17 +27,18 @@ class Address(Generic[M_contra]):
     them, travel with the message.
     """
 
-    __slots__ = ("_mailbox", "_undelivered", "path")
+    __slots__ = ("_mailbox", "_put", "_undelivered", "path")
 
     def __init__(self, path: str, mailbox: Mailbox, undelivered: Undelivered) -> None:
         """Name the mailbox and the place for dead letters."""
         self.path = path
         self._mailbox = mailbox
+        self._put = mailbox.put
         self._undelivered = undelivered
 
     def tell(self, message: M_contra) -> None:
         """Send a message."""
-        if not self._mailbox.put(Lane.WORK, message, copy_context()):
+        if not self._put(_WORK, message, copy_context()):
             self._undelivered(self.path, message)
 
     def tell_quietly(self, message: M_contra) -> None:

@@ -14,6 +14,9 @@ class Dropped:
     is_boot: bool
 
 
+_NOTHING = Dropped(starts=frozenset(), is_boot=False)
+
+
 class Agenda:
     """Plans side by side. `act` does a child's part of a step and returns whether it is done already.
 
@@ -65,6 +68,8 @@ class Agenda:
 
     def drop(self, children: Collection[str]) -> Dropped:
         """Drop every plan that still concerns one of the children; who drops it must take it up anew."""
+        if not self._plans:
+            return _NOTHING
         dropped = [plan for plan in self._plans if any(plan.concerns(child) for child in children)]
         self._plans = [plan for plan in self._plans if plan not in dropped]
         starts = frozenset[str]().union(*(plan.starts() for plan in dropped))

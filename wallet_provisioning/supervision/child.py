@@ -1,6 +1,5 @@
 """A child as its supervisor knows it: what was asked for, and how its lives went."""
 
-import traceback
 from collections.abc import Callable
 from contextvars import copy_context
 from datetime import timedelta
@@ -11,7 +10,6 @@ from wallet_provisioning.supervision.address import Address
 from wallet_provisioning.supervision.controls import Control, Stop
 from wallet_provisioning.supervision.deadletters import DeadLetters
 from wallet_provisioning.supervision.family import Family
-from wallet_provisioning.supervision.hangs import stack_of
 from wallet_provisioning.supervision.incidents import ChildEnded, Incident, Why
 from wallet_provisioning.supervision.letters import Lane, Passing, Port
 from wallet_provisioning.supervision.life import Ended, Life, Report, Started
@@ -27,10 +25,11 @@ from wallet_provisioning.supervision.snapshot import (
     Work,
 )
 from wallet_provisioning.supervision.spec import Child
+from wallet_provisioning.supervision.stacks import stack_of, stack_of_error
 
 __all__ = ["Cell", "Child", "Family"]
 
-_HISTORY = 1000
+_HISTORY = 20
 
 
 UP = frozenset({ChildState.STARTING, ChildState.RUNNING, ChildState.STOPPING})
@@ -177,28 +176,38 @@ class Cell:
             error=why,
             message=None,
             held=None,
-            stack="".join(traceback.format_exception(error)),
+            stack=stack_of_error(error),
             at=life.clock.now(),
             trace_id=None,
         )
 
-    def lose(self, clock: Clock) -> list[Incident]:
-        """Close the mailbox for good and take down what is below; return what was lost that way.
+    def cut_off(self, clock: Clock) -> list[Incident]:
+        """Give up what still runs here and below; return what that cut short.
 
-        A supervisor that is lost no longer leads its family once its mailbox is closed.
+        The mailboxes stay open: what waits in them, and what is told from now on, is for successors. A
+        supervisor that was cut off leads its family no more.
         """
         cut = self.revoke_undrained(clock) if self.is_up else None
         incidents: list[Incident] = [] if cut is None else [self.as_incident(cut)]
         self.state = ChildState.STOPPED
-        letters = self.mailbox.close()
         family = self.spec.family
-        if family is None:
-            note, why = self._dead_letters.note, Why.STOPPED
-            return incidents + [note(self.mailbox, each.message, each.context, why) for each in letters]
-        with family.lock:
-            for below in reversed(family.cells.values()):
-                incidents += below.lose(clock)
+        if family is not None:
+            with family.lock:
+                for below in reversed(family.cells.values()):
+                    incidents += below.cut_off(clock)
         return incidents
+
+    def lose(self, clock: Clock) -> list[Incident]:
+        """Give up what still runs here and below, and take no more messages; return what was lost."""
+        return self.cut_off(clock) + self.close()
+
+    def close(self) -> list[Incident]:
+        """Take no more messages here and below, where nothing runs any more; return what waited."""
+        note, why = self._dead_letters.note, Why.STOPPED
+        left = self.mailbox.close()
+        if self.spec.family is not None:
+            return [each for below in reversed(self.spec.family.cells.values()) for each in below.close()]
+        return [note(self.mailbox, each.message, each.context, why) for each in left]
 
     def as_incident(self, report: Ended) -> ChildEnded:
         """Return what the outside is told of an end."""

@@ -4,6 +4,7 @@ import threading
 from contextvars import Context
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import ClassVar, Self
 
 from wallet_provisioning.supervision.snapshot import EndReason
 
@@ -26,7 +27,7 @@ class Letter:
     message: object
     context: Context
     put_at: float
-    reply_to: None = None
+    reply_to: ClassVar[None] = None
 
 
 @dataclass(slots=True)
@@ -36,7 +37,14 @@ class OwnLetter(Letter):
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """What a port is served once it no longer holds the mailbox: its actor ends."""
+    """What a port is served once it no longer holds the mailbox: its actor ends. It is its own envelope."""
+
+    reply_to: ClassVar[None] = None
+
+    @property
+    def message(self) -> Self:
+        """What the actor is given."""
+        return self
 
 
 REVOKED = Revoked()

@@ -42,6 +42,8 @@ from wallet_provisioning.supervision.watching import Change, Down, Watcher, Watc
 
 __all__ = ["REVOKED", "Lane", "Letter", "Mailbox", "OwnLetter", "Port", "Revoked"]
 
+_WORK = Lane.WORK
+
 
 class Mailbox:
     """One consumer at a time, any number of putters. Every method is safe on any thread.
@@ -59,7 +61,7 @@ class Mailbox:
         self._news: deque[Letter] = deque()
         self._work: deque[Letter] = deque()
         self._lanes = (self._control, self._news, self._work)
-        self._served: tuple[deque[Letter], ...] = self._lanes
+        self._served = self._work  # an empty lane stands here while work waits for an operator
         self._holder: Port | None = None
         self._parked: threading.Lock | None = None
         self._is_closed = False
@@ -69,10 +71,10 @@ class Mailbox:
         self._trace: MessageTrace | None = None
         self._watches = Watches()
 
-    def limit(self, bound: Bound, overflown: Callable[[Letter], None]) -> None:
-        """Let no more work wait than that; `overflown` is given what makes room for something newer."""
+    def limit(self, bound: Bound | None, overflown: Callable[[Letter], None] | None = None) -> None:
+        """Let no more work wait than that, None for any; `overflown` is given what makes room for newer."""
         with self._lock:
-            self._bound, self._overflown = bound, overflown
+            self._bound, self._overflown = bound, overflown or _let_go
 
     # Putting.
 
@@ -86,13 +88,16 @@ class Mailbox:
         with self._lock:
             if self._is_closed:
                 return False
-            if self._bound is not None and lane is Lane.WORK:
+            if self._bound is not None and lane is _WORK:
                 dropped = make_room(self._bound, self._work, letter, self.path)
                 if dropped is letter:
                     return False
             self._lanes[lane].append(letter)
-            is_asleep = quiet and (self._holder is None or not self._holder.is_loud)
-            gate = None if is_asleep else self._wake()
+            gate = self._parked
+            if gate is not None and (not quiet or (self._holder is not None and self._holder.is_loud)):
+                self._parked = None
+            else:
+                gate = None
         if gate is not None:
             gate.release()
         if dropped is not None:
@@ -146,21 +151,23 @@ class Mailbox:
                 return REVOKED
             if self._trace is not None:
                 self._trace.note_handled(self._seconds())
-            for lane in self._served:
-                if lane:
-                    letter = lane.popleft()
-                    port.in_hand, port.busy_since = [letter], self._seconds()
-                    if self._trace is not None:
-                        self._note(self._trace, port, lane, [letter])
-                    return letter
-            port.in_hand, port.busy_since = [], None
+            lane = self._control or self._news or self._served
+            if lane:
+                letter = lane.popleft()
+                port.in_hand = [letter]
+                port.busy_since = self._seconds()
+                if self._trace is not None:
+                    self._note(self._trace, port, lane, [letter])
+                return letter
+            port.in_hand = []
+            port.busy_since = None
             self._parked = port.gate
             return None
 
     def take_waiting(self, port: Port) -> list[Letter]:
         """Return all work that waits, without waiting, to be handled with what is in hand."""
         with self._lock:
-            if self._holder is not port or self._served is not self._lanes:
+            if self._holder is not port or self._served is not self._work:
                 return []
             waiting = list(self._work)
             self._work.clear()
@@ -233,7 +240,7 @@ class Mailbox:
         with self._lock:
             if self._holder is not port:
                 return False
-            self._served = self._lanes[: Lane.WORK]
+            self._served = deque()
             return True
 
     def resume(self, port: Port) -> bool:
@@ -241,7 +248,7 @@ class Mailbox:
         with self._lock:
             if self._holder is not port:
                 return False
-            self._served = self._lanes
+            self._served = self._work
             gate = self._wake()
         if gate is not None:
             gate.release()
@@ -259,7 +266,7 @@ class Mailbox:
 
     def is_suspended(self) -> bool:
         """Return whether work waits for an operator."""
-        return self._served is not self._lanes
+        return self._served is not self._work
 
     def is_closed(self) -> bool:
         """Return whether the child was stopped for good."""
@@ -289,7 +296,7 @@ class Mailbox:
     def _hand_to(self, port: Port | None) -> Change:
         """Change the holder, whose suspension ends with it; return who must be told."""
         former, self._holder = self._holder, port
-        self._served = self._lanes
+        self._served = self._work
         if self._trace is not None:
             self._trace.note_end()
         if former is None:

@@ -25,8 +25,14 @@ class Places:
     somebody has its address, so that a later child there is reached by it.
     """
 
-    def __init__(self, clock: Clock, observe: Callable[[Incident], None]) -> None:
-        """Make a map without places."""
+    def __init__(
+        self,
+        clock: Clock,
+        observe: Callable[[Incident], None],
+        make_mailbox: Callable[[Clock, str], Mailbox] = Mailbox,
+    ) -> None:
+        """Make a map without places; `make_mailbox` lets a simulation hear of every put."""
+        self._make_mailbox = make_mailbox
         self.dead_letters = DeadLetters(clock)
         self._clock = clock
         self._observe = observe
@@ -51,12 +57,11 @@ class Places:
     def cell(self, path: str, child: Child) -> Cell:
         """Return the cell of a child at a path."""
         mailbox = self._mailbox(path)
-        if child.bound is not None:
-            mailbox.limit(child.bound, partial(self._overflown, mailbox))
+        mailbox.limit(child.bound, None if child.bound is None else partial(self._overflown, mailbox))
         return Cell(path, child, self.address(path), mailbox, self.dead_letters)
 
     def _mailbox(self, path: str) -> Mailbox:
-        known = self._mailboxes.get(path) or self._former.get(path) or Mailbox(self._clock, path)
+        known = self._mailboxes.get(path) or self._former.get(path) or self._make_mailbox(self._clock, path)
         return self._mailboxes.setdefault(path, known)
 
     def _forget(self, cell: Cell) -> None:

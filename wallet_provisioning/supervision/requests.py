@@ -124,10 +124,14 @@ class Requests:
             self._take_out(cell)
 
     def close(self, why: str) -> None:
-        """Refuse whatever has not been answered: the supervisor stops."""
+        """Refuse whatever has not been answered: the supervisor stops.
+
+        A child that was refused while it started leaves, at the latest when a successor finds it.
+        """
         self._refuses = why
         refused = Refused(why=why)
-        for adding in self._adding.values():
+        for child, adding in self._adding.items():
+            self._family.cells[child].is_leaving = True
             self._answer(adding, refused)
         for removing in (each for row in self._removing.values() for each in row):
             self._answer(removing, refused)

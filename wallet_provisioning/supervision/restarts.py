@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from itertools import pairwise
+from itertools import pairwise, takewhile
+
+# More failures in a row than this change nothing: the pause has long reached its maximum.
+_LONGEST_ROW = 18
 
 
 class Restart(StrEnum):
@@ -45,12 +48,11 @@ class Delay:
 
     def before(self, failures: Sequence[timedelta]) -> timedelta:
         """Return the pause after the last of these failures, in the order of time."""
-        row = 0
-        for earlier, later in pairwise(failures):
-            row = row + 1 if later - earlier < self.quiet else 0
+        recent = reversed(failures[-_LONGEST_ROW:])
+        row = sum(1 for _ in takewhile(lambda pair: pair[0] - pair[1] < self.quiet, pairwise(recent)))
         if row == 0:
             return timedelta()
-        return min(self.maximum, self.base * (1 << min(row - 1, 16)))
+        return min(self.maximum, self.base * (1 << (row - 1)))
 
 
 def is_restarted(restart: Restart, *, in_good_order: bool) -> bool:

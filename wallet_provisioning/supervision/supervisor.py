@@ -8,7 +8,7 @@ that crashed finds them running and leaves them in peace, and takes up what was 
 happens while the family is held (`leading`): a supervisor that hung may wake up too late.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from dataclasses import replace
 from datetime import timedelta
@@ -92,6 +92,7 @@ class Supervisor(Actor[SupervisorMessage]):
         with self._lead.held():
             self._act_on(message)
         if self._gives_up is not None and self.is_drained():
+            self._let_go_of_all()
             raise TooManyFailuresError(self._gives_up)
 
     def stopping(self) -> None:
@@ -104,10 +105,8 @@ class Supervisor(Actor[SupervisorMessage]):
         return all(cell.state is ChildState.STOPPED for cell in self._cells())
 
     def stopped(self) -> None:
-        """Give up what would not stop in time, and take no messages for any child."""
-        with self._lead.held():
-            for cell in reversed(self._cells()):
-                self._lose(cell)
+        """Give up what would not stop in time."""
+        self._let_go_of_all()
 
     def _act_on(self, message: SupervisorMessage) -> None:
         match message:
@@ -133,14 +132,19 @@ class Supervisor(Actor[SupervisorMessage]):
                 assert_never(message)
 
     def _adopt(self) -> None:
-        """Take up what a predecessor left: reports not heard, children half started or half stopped."""
+        """Take up what a predecessor left: reports not heard, children half started or half stopped.
+
+        A temporary child was being stopped along with others, and stays so.
+        """
         for cell in self._cells():
             self._hear_again(cell)
             if cell.is_leaving:
                 self._requests.see_off(cell)
         asleep = [cell for cell in self._cells() if self._is_to_wake(cell)]
         stopping = [cell.spec.id for cell in asleep if cell.state is ChildState.STOPPING]
-        self._agenda.begin(plans.boot([cell.spec.id for cell in asleep], stopping))
+        temporary = {cell.spec.id for cell in asleep if cell.spec.restart is Restart.TEMPORARY}
+        wanted = [cell.spec.id for cell in asleep if cell.spec.id not in temporary.intersection(stopping)]
+        self._agenda.begin(plans.boot(wanted, stopping))
 
     def _is_to_wake(self, cell: Cell) -> bool:
         return cell.state is not ChildState.RUNNING and not cell.is_finished and not cell.is_leaving
@@ -151,7 +155,7 @@ class Supervisor(Actor[SupervisorMessage]):
         cell = self._current(report.child, report.incarnation)
         if cell is None or cell.state is ChildState.RUNNING:
             return
-        self._tell(ChildStarted(path=cell.path, incarnation=report.incarnation))
+        self._tell([ChildStarted(path=cell.path, incarnation=report.incarnation)])
         if cell.state is ChildState.STARTING:
             cell.state = ChildState.RUNNING
             self._requests.has_started(cell)
@@ -162,28 +166,35 @@ class Supervisor(Actor[SupervisorMessage]):
         if cell is None:
             return
         cell.state = ChildState.STOPPED
-        self._tell(ChildStopped(path=cell.path, incarnation=report.incarnation))
+        self._tell([ChildStopped(path=cell.path, incarnation=report.incarnation)])
         if not self._was_asked_to_stop(cell):
             self._after_end(cell, in_good_order=True, pause=timedelta())
 
     def _child_ended(self, report: Ended) -> None:
+        """Mend what can be mended, and tell of it then: those who hear of it take time."""
         cell = self._current(report.child, report.incarnation)
         if cell is None:
             return
-        is_booting = self._agenda.boots(report.child)
-        cell.state = ChildState.STOPPED
         ended = cell.as_incident(report)
-        self._lead.put_off(partial(self._publish, cell, ended))
-        if self._requests.is_adding(report.child):
-            self._requests.could_not_start(cell, report.error)
+        try:
+            self._mend(cell, ended)
+        finally:
+            self._lead.put_off(partial(self._publish, cell, ended))
+
+    def _mend(self, cell: Cell, ended: ChildEnded) -> None:
+        child = cell.spec.id
+        is_booting = self._agenda.boots(child)
+        cell.state = ChildState.STOPPED
+        if self._requests.is_adding(child):
+            self._requests.could_not_start(cell, ended.error)
             return
         is_blamed = self._blame.remember(cell, ended)
         if self._was_asked_to_stop(cell):
             return
-        if is_booting and report.reason is EndReason.START_FAILED:
-            self._give_up(f"{cell.path} did not start: {report.error}")
+        if is_booting and ended.reason is EndReason.START_FAILED:
+            self._give_up(f"{cell.path} did not start: {ended.error}")
         elif is_blamed and self._blame.is_too_much():
-            self._give_up(f"{cell.path} ended too often, the last time by {report.error}")
+            self._give_up(f"{cell.path} ended too often, the last time by {ended.error}")
         else:
             pause = self._blame.pause(cell) if is_blamed else timedelta()
             self._after_end(cell, in_good_order=False, pause=pause)
@@ -294,6 +305,17 @@ class Supervisor(Actor[SupervisorMessage]):
             self._gives_up = why
             self._close()
 
+    def _let_go_of_all(self) -> None:
+        """Give up what still runs. The mailboxes stay open: this supervisor may come back with its children.
+
+        Who decides that it won't closes them all; above the root there is nobody to decide.
+        """
+        is_the_end = self.life.path == ROOT
+        with self._lead.held():
+            for cell in reversed(self._cells()):
+                let_go = cell.lose if is_the_end else cell.cut_off
+                self._tell(let_go(self.life.clock))
+
     # Small words.
 
     def _cells(self) -> list[Cell]:
@@ -310,15 +332,12 @@ class Supervisor(Actor[SupervisorMessage]):
         self._requests.has_ended(cell)
 
     def _end_for_good(self, cell: Cell) -> None:
-        self._lose(cell)
+        self._tell(cell.lose(self.life.clock))
         cell.is_finished = True
 
-    def _lose(self, cell: Cell) -> None:
-        for incident in cell.lose(self.life.clock):
-            self._tell(incident)
-
-    def _tell(self, incident: Incident) -> None:
-        self._lead.put_off(partial(self._observe, incident))
+    def _tell(self, incidents: Iterable[Incident]) -> None:
+        for incident in incidents:
+            self._lead.put_off(partial(self._observe, incident))
 
     def _take_report(self, report: Report) -> None:
         self.life.mailbox.put(Lane.NEWS, report, copy_context())
