@@ -1,13 +1,17 @@
 import asyncio
 from datetime import timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import pytest
 
 from tests.sandbox_support import Caller, sandbox
 from wallet_provisioning.clock import ManualClock, SystemClock
+from wallet_provisioning.http.sandbox.switchboard import read_fault
+from wallet_provisioning.http.sandbox.waits import RetryAfter
 
 ETH, SOL = "ETH-SEPOLIA", "SOL-DEVNET"
 CREATE = {"operation": "create_wallets"}
@@ -147,3 +151,154 @@ async def test_wrong_faults_change_nothing(tmp_path: Path, body: dict[str, Any])
         answer = await circle.call("PUT", "/sandbox/faults", json=body)
         assert (answer.status, answer.code) == (400, 2)
         assert len((await circle.get("/sandbox/faults")).body["faults"]) == 1
+
+
+async def first_bytes(circle: Caller, path: str) -> tuple[int, bytes, bool]:
+    """Return the status, what arrived of the body, and whether it arrived whole."""
+    headers = {"Authorization": f"Bearer {circle.api_key}"}
+    async with circle.session.get(circle.base_url + path, headers=headers) as response:
+        body = b""
+        try:
+            async for piece in response.content.iter_any():
+                body += piece
+        except aiohttp.ClientPayloadError:
+            return response.status, body, False
+        return response.status, body, True
+
+
+@pytest.mark.parametrize("keep", [0, 0.5])
+async def test_a_body_is_truncated_after_the_call(tmp_path: Path, keep: float) -> None:
+    async with sandbox(tmp_path) as circle:
+        body = await order(circle, await circle.new_set())
+        await circle.set_faults({"kind": "truncate", "keep": keep, "times": 1, **CREATE})
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await send(circle, body)
+        assert await send(circle, body) == 200
+        whole = await first_bytes(circle, "/v1/w3s/wallets")
+        await circle.set_faults({"kind": "truncate", "keep": keep})
+        status, half, is_whole = await first_bytes(circle, "/v1/w3s/wallets")
+        assert (status, len(half), is_whole) == (200, int(len(whole[1]) * keep), False)
+
+
+async def test_a_slow_body_is_whole_in_the_end(tmp_path: Path) -> None:
+    clock = SystemClock()
+    async with sandbox(tmp_path) as circle:
+        whole = await first_bytes(circle, "/v1/w3s/config/entity/publicKey")
+        await circle.set_faults({"kind": "slow_body", "for_ms": 80, "pieces": 4})
+        began = clock.monotonic()
+        assert await first_bytes(circle, "/v1/w3s/config/entity/publicKey") == whole
+        assert clock.monotonic() - began >= timedelta(milliseconds=60)
+
+
+@pytest.mark.parametrize(
+    ("form", "start", "end"),
+    [
+        ("torn", b'{"data":', b""),
+        ("page", b"<!doctype html>", b"</h1>"),
+        ("empty", b"", b""),
+        ("list", b"[]", b""),
+    ],
+)
+async def test_a_malformed_body_comes_whole_and_named(
+    tmp_path: Path, form: str, start: bytes, end: bytes
+) -> None:
+    async with sandbox(tmp_path) as circle:
+        await circle.set_faults({"kind": "malformed", "form": form})
+        status, body, is_whole = await first_bytes(circle, "/v1/w3s/wallets")
+        assert (status, is_whole) == (200, True)
+        assert body.startswith(start)
+        assert body.endswith(end)
+        assert body != b'{"data":{"wallets":[]}}'
+
+
+async def test_spoilt_answers_too_have_a_request_id(tmp_path: Path) -> None:
+    async with sandbox(tmp_path) as circle:
+        for fault in ({"kind": "truncate"}, {"kind": "slow_body", "for_ms": 1}, {"kind": "malformed"}):
+            await circle.set_faults(fault)
+            url = circle.base_url + "/v1/w3s/wallets"
+            async with circle.session.get(
+                url, headers={"Authorization": f"Bearer {circle.api_key}"}
+            ) as answer:
+                assert UUID(answer.headers["X-Request-Id"]).version == 4
+
+
+async def gate_of(circle: Caller, gate: str) -> tuple[int, int]:
+    gates = {each["gate"]: each for each in (await circle.get("/sandbox/gates")).body["gates"]}
+    return (gates[gate]["held"], gates[gate]["passed"]) if gate in gates else (0, 0)
+
+
+async def until_held(circle: Caller, gate: str, count: int) -> None:
+    async with asyncio.timeout(60):
+        while (await gate_of(circle, gate))[0] != count:  # noqa: ASYNC110 - asked as from another process
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize(("when", "made"), [("before", 0), ("after", 1)])
+async def test_a_call_is_held_until_its_gate_is_opened(tmp_path: Path, when: str, made: int) -> None:
+    async with sandbox(tmp_path) as circle:
+        body = await order(circle, await circle.new_set())
+        await circle.set_faults({"kind": "hold", "gate": "a", "when": when, **CREATE})
+        calls = [asyncio.create_task(send(circle, body)) for _ in range(2)]
+        await until_held(circle, "a", 2)
+        assert len(await circle.wallets(refId="a")) == made
+        assert (await circle.call("DELETE", "/sandbox/gates/other")).status == 200
+        assert await gate_of(circle, "a") == (2, 0)
+        await circle.call("DELETE", "/sandbox/gates/a")
+        assert sorted(await asyncio.gather(*calls)) == [200, 201]
+        assert await gate_of(circle, "a") == (0, 2)
+        assert len(await circle.wallets(refId="a")) == 1
+
+
+async def test_held_calls_go_on_when_the_faults_end(tmp_path: Path) -> None:
+    async with sandbox(tmp_path) as circle:
+        body = await order(circle, await circle.new_set())
+        await circle.set_faults({"kind": "hold", "gate": "a", **CREATE})
+        call = asyncio.create_task(send(circle, body))
+        await until_held(circle, "a", 1)
+        await circle.call("DELETE", "/sandbox/faults")
+        assert await call == 201
+
+
+@pytest.mark.parametrize("form", list(RetryAfter))
+async def test_a_rate_limit_may_say_in_its_own_form_when_to_come_again(
+    tmp_path: Path, form: RetryAfter
+) -> None:
+    clock = ManualClock()
+    async with sandbox(tmp_path, clock=clock) as circle:
+        await circle.set_faults({"kind": "rate_limit", "retry_after_ms": 2000, "retry_after": form.value})
+        header = (await circle.get("/v1/w3s/wallets")).headers.get("Retry-After")
+        due = format_datetime(clock.now() + timedelta(seconds=2), usegmt=True)
+        assert header == {RetryAfter.NONE: None, RetryAfter.SECONDS: "2", RetryAfter.DATE: due}[form]
+
+
+async def test_an_expired_key_is_refused_and_a_forgotten_one_makes_another_wallet(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with sandbox(tmp_path, clock=clock) as circle:
+        wallet_set = await circle.new_set()
+        for kind, late in (("expire_keys", 409), ("forget_keys", 201)):
+            body = await order(circle, wallet_set)
+            assert await send(circle, body) == 201
+            await circle.set_faults({"kind": kind, "older_than_ms": 5000})
+            assert await send(circle, body) == 200
+            clock.advance(timedelta(seconds=5))
+            assert await send(circle, body) == late
+        assert len(await circle.wallets(refId="a")) == 3
+
+
+async def test_faults_and_seed_may_be_there_from_the_start(tmp_path: Path) -> None:
+    faults = read_fault("kind=cut,share=0.5,operation=list_wallets").faults
+    fates = []
+    for _ in range(2):
+        async with sandbox(tmp_path, faults=faults, seed=5) as circle:
+            fates.append([await is_cut(circle) for _ in range(20)])
+            assert (await circle.get("/sandbox/faults")).body["seed"] == 5
+    assert fates[0] == fates[1]
+    assert len(set(fates[0])) == 2
+
+
+async def is_cut(circle: Caller) -> bool:
+    try:
+        await circle.get("/v1/w3s/wallets")
+    except aiohttp.ClientConnectionError:
+        return True
+    return False

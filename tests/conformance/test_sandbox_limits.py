@@ -6,7 +6,8 @@ import pytest
 
 from tests.sandbox_support import Answer, Caller, sandbox
 from wallet_provisioning.clock import ManualClock
-from wallet_provisioning.http.sandbox.options import RetryAfter, Switches
+from wallet_provisioning.http.sandbox.options import Switches
+from wallet_provisioning.http.sandbox.waits import RetryAfter
 
 PUBLIC_KEY = "/v1/w3s/config/entity/publicKey"
 

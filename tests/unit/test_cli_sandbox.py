@@ -84,3 +84,42 @@ def test_a_state_file_that_another_sandbox_holds_is_exit_code_3(
     _, err = second.communicate(timeout=60)
     assert second.returncode == 3
     assert state in err
+
+
+def test_faults_seed_and_switches_are_there_from_the_start(
+    processes: list[subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    plan = tmp_path / "faults.json"
+    plan.write_text('{"faults":[{"kind":"lag","for_ms":5}],"seed":1}')
+    options = (
+        "--faults",
+        str(plan),
+        "--fault",
+        "kind=refuse,code=5,operation=list_wallet_sets",
+        "--seed",
+        "7",
+    )
+    process = start(processes, "--port", "0", *options, "--switch", "http_status.5=420")
+    base_url = address_of(process)
+    _, body = ask(base_url, "/sandbox/faults")
+    assert isinstance(body, dict)
+    assert [fault["kind"] for fault in body["faults"]] == ["lag", "refuse"]
+    assert body["seed"] == 7
+    assert ask(base_url, "/v1/w3s/walletSets", "TEST_API_KEY:id:secret")[0] == 420
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "word"),
+    [
+        ("--fault", "kind=cut,tmes=1", "tmes"),
+        ("--switch", "colour=red", "blank_metadata"),
+        ("--faults", "nowhere.json", "nowhere.json"),
+    ],
+)
+def test_a_wrong_fault_or_switch_is_exit_code_2(
+    option: str, value: str, word: str, processes: list[subprocess.Popen[str]]
+) -> None:
+    process = start(processes, "--port", "0", option, value)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+    assert word in err

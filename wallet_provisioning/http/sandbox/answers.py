@@ -11,8 +11,8 @@ from aiohttp import web
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.http.sandbox.contract import as_uuid
 from wallet_provisioning.http.sandbox.keys import CLOCK, OPTIONS
-from wallet_provisioning.http.sandbox.options import RetryAfter
 from wallet_provisioning.http.sandbox.refusals import Refusal, invalid
+from wallet_provisioning.http.sandbox.waits import RetryAfter
 
 _RETRY_AFTER = "Retry-After"
 
@@ -28,12 +28,12 @@ def data(content: dict[str, object], *, status: int = 200) -> web.Response:
     return answer({"data": content}, status=status)
 
 
-def refused(request: web.Request, refusal: Refusal) -> web.Response:
-    """Return a refusal as the switches want it."""
+def refused(request: web.Request, refusal: Refusal, *, form: RetryAfter | None = None) -> web.Response:
+    """Return a refusal as the switches want it; `form` overrules their `Retry-After`."""
     switches = request.app[OPTIONS].switches
     response = answer(refusal.body(), status=refusal.status(switches.http_status))
     if refusal.retry_after is not None:
-        _ask_to_wait(response, refusal.retry_after, switches.retry_after, request.app[CLOCK])
+        _ask_to_wait(response, refusal.retry_after, form or switches.retry_after, request.app[CLOCK])
     return response
 
 

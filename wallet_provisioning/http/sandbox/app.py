@@ -14,12 +14,14 @@ from wallet_provisioning.http.sandbox.custody import Custody
 from wallet_provisioning.http.sandbox.desk import Desk
 from wallet_provisioning.http.sandbox.errors import StateTakenError
 from wallet_provisioning.http.sandbox.faults import Faults
+from wallet_provisioning.http.sandbox.gates import Gates
 from wallet_provisioning.http.sandbox.keys import (
     ACCESS,
     CLOCK,
     DESK,
     EMIT,
     FAULTS,
+    GATES,
     KEY_PAIR,
     LIMITS,
     OPTIONS,
@@ -27,7 +29,7 @@ from wallet_provisioning.http.sandbox.keys import (
 )
 from wallet_provisioning.http.sandbox.ledger import Ledger, Memory
 from wallet_provisioning.http.sandbox.limits import Limits
-from wallet_provisioning.http.sandbox.middlewares import MIDDLEWARES
+from wallet_provisioning.http.sandbox.middlewares import MIDDLEWARES, name_answer
 from wallet_provisioning.http.sandbox.options import SandboxOptions
 from wallet_provisioning.http.sandbox.records import CredentialsMade, KeyPairMade
 from wallet_provisioning.http.sandbox.routes import ROUTES
@@ -56,10 +58,18 @@ def create_app(
     app[EMIT] = emit
     app[LIMITS] = Limits()
     app[FAULTS] = Faults(chance)
+    app[FAULTS].replace(options.faults, options.seed)
+    app[GATES] = Gates()
     app.add_routes(ROUTES)
+    app.on_response_prepare.append(name_answer)
+    app.on_shutdown.append(_let_all_go)
     app.cleanup_ctx.append(_opened_state)
     app.cleanup_ctx.append(lambda app: _opened_desk(app, chance))
     return app
+
+
+async def _let_all_go(app: web.Application) -> None:
+    app[GATES].open_all()
 
 
 async def _opened_state(app: web.Application) -> AsyncIterator[None]:

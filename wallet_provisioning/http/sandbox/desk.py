@@ -6,7 +6,7 @@ Nothing here waits, so two calls with the same key can't come between one anothe
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TypeVar, assert_never
 from uuid import UUID
@@ -17,6 +17,7 @@ from wallet_provisioning.http.sandbox.books import Books
 from wallet_provisioning.http.sandbox.contract import Metadata, WalletChange, WalletOrder, WalletSetOrder
 from wallet_provisioning.http.sandbox.custody import Custody
 from wallet_provisioning.http.sandbox.entities import Wallet, WalletSet
+from wallet_provisioning.http.sandbox.faults import KeyLimits
 from wallet_provisioning.http.sandbox.networks import World
 from wallet_provisioning.http.sandbox.options import SandboxOptions
 from wallet_provisioning.http.sandbox.records import KeySpent, Made, WalletChanged, WalletSetMade, WalletsMade
@@ -25,6 +26,7 @@ from wallet_provisioning.http.sandbox.rules import check_order, check_wallet_set
 from wallet_provisioning.http.sandbox.state import State
 
 _RANDOM_VERSION = 4
+_NO_LIMITS = KeyLimits()
 _UUID_BITS = 128
 OrderT = TypeVar("OrderT", WalletOrder, WalletSetOrder)
 
@@ -61,13 +63,13 @@ class Desk:
         self._chance = chance
         self._latest = datetime.min.replace(tzinfo=UTC)
 
-    def create_wallets(self, world: World, order: WalletOrder) -> Done:
+    def create_wallets(self, world: World, order: WalletOrder, limits: KeyLimits = _NO_LIMITS) -> Done:
         """Make the wallets of an order, or return those made before; raises `Refusal`."""
-        return self._once(world, order, self._make_wallets)
+        return self._once(world, order, limits, self._make_wallets)
 
-    def create_wallet_set(self, world: World, order: WalletSetOrder) -> Done:
+    def create_wallet_set(self, world: World, order: WalletSetOrder, limits: KeyLimits = _NO_LIMITS) -> Done:
         """Make a wallet set, or return the one made before; raises `Refusal`."""
-        return self._once(world, order, self._make_wallet_set)
+        return self._once(world, order, limits, self._make_wallet_set)
 
     def change_wallet(self, world: World, wallet_id: UUID, change: WalletChange) -> Wallet:
         """Give a wallet another name or refId; raises `Refusal` 156001."""
@@ -84,7 +86,11 @@ class Desk:
         return changed
 
     def _once(
-        self, world: World, order: OrderT, make: Callable[[_Entry, OrderT], WalletSetMade | WalletsMade]
+        self,
+        world: World,
+        order: OrderT,
+        limits: KeyLimits,
+        make: Callable[[_Entry, OrderT], WalletSetMade | WalletsMade],
     ) -> Done:
         entry = _Entry(
             world=world, key=order.idempotency_key, fingerprint=_fingerprint(order), at=self._now()
@@ -92,16 +98,21 @@ class Desk:
         ciphertext_first = self._options.switches.ciphertext_first
         if ciphertext_first:
             self._custody.admit(world, order.entity_secret_ciphertext)
-        kept = self._kept(entry)
+        kept = self._kept(entry, limits)
         if kept is not None:
             return Done(made=self._replay(kept, entry), is_new=False)
         if not ciphertext_first:
             self._custody.admit(world, order.entity_secret_ciphertext)
         return Done(made=self._first_time(entry, order, make), is_new=True)
 
-    def _kept(self, entry: _Entry) -> Made | None:
+    def _kept(self, entry: _Entry, limits: KeyLimits) -> Made | None:
         life = self._options.switches.key_life
-        return self._books(entry).kept(entry.key, since=None if life is None else entry.at - life)
+        kept = self._books(entry).kept(entry.key, since=None if life is None else entry.at - life)
+        if kept is None or _is_past(limits.unknown_from, kept, entry):
+            return None
+        if _is_past(limits.refused_from, kept, entry):
+            raise Refusal(Code.KEY_USED)
+        return kept
 
     def _replay(self, kept: Made, entry: _Entry) -> WalletSetMade | WalletsMade:
         if kept.fingerprint != entry.fingerprint and not self._options.switches.other_body_gets_original:
@@ -182,6 +193,10 @@ class Desk:
 
 def _fingerprint(order: WalletOrder | WalletSetOrder) -> str:
     return hashlib.sha256(f"{type(order).__name__} {order.substance()}".encode()).hexdigest()
+
+
+def _is_past(age: timedelta | None, kept: Made, entry: _Entry) -> bool:
+    return age is not None and entry.at - kept.at >= age
 
 
 def _spent(entry: _Entry, refusal: Refusal) -> KeySpent:

@@ -9,19 +9,25 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from wallet_provisioning.http.sandbox.answers import refused
-from wallet_provisioning.http.sandbox.faults import (
-    Call,
+from wallet_provisioning.http.sandbox.faultkinds import (
     Cut,
-    Fault,
+    ExpireKeys,
+    ForgetKeys,
+    Hold,
     Lag,
     Latency,
-    Operation,
+    Malformed,
+    Plain,
     RateLimited,
     Refused,
+    SlowBody,
     Status,
+    Truncate,
 )
-from wallet_provisioning.http.sandbox.keys import DRAWN, FAULTS
+from wallet_provisioning.http.sandbox.keys import DRAWN, FAULTS, GATES
+from wallet_provisioning.http.sandbox.operations import Call, Operation
 from wallet_provisioning.http.sandbox.refusals import Code, Refusal
+from wallet_provisioning.http.sandbox.spoiling import spoil
 
 _OPERATIONS = {operation.value: operation for operation in Operation}
 
@@ -40,40 +46,52 @@ async def disturb(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     drawn = faults.draw(await _call(request, operation))
     request[DRAWN] = drawn
-    replaced = await _strike_all(request, [fault for fault in drawn if not _is_late(fault)])
-    if replaced is not None:
-        return replaced
-    response = await handler(request)
-    return await _strike_all(request, [fault for fault in drawn if _is_late(fault)]) or response
-
-
-def _is_late(fault: Fault) -> bool:
-    return isinstance(fault, Latency | Status | Cut) and fault.when == "after"
-
-
-async def _strike_all(request: web.Request, faults: list[Fault]) -> web.Response | None:
-    for fault in faults:
-        replaced = await _strike(request, fault)
-        if replaced is not None:
+    for fault in drawn:
+        if not fault.is_late and (replaced := await _strike(request, fault)) is not None:
             return replaced
-    return None
+    response = await handler(request)
+    for fault in drawn:
+        if fault.is_late:
+            response = await _strike_answer(request, response, fault)
+    return response
 
 
-async def _strike(request: web.Request, fault: Fault) -> web.Response | None:
+async def _strike_answer(
+    request: web.Request, response: web.StreamResponse, fault: Plain
+) -> web.StreamResponse:
+    """Do what a fault does to an answer; one that is on its way already is let alone."""
+    if response.prepared:
+        return response
+    if isinstance(fault, SlowBody | Truncate | Malformed):
+        return await spoil(request, response, fault)
+    return await _strike(request, fault) or response
+
+
+async def _strike(request: web.Request, fault: Plain) -> web.Response | None:
     """Do what a fault does; return the answer that it puts in the place of the call's own."""
     match fault:
         case Latency():
             await asyncio.sleep(fault.for_ms / 1000)
-            return None
-        case Lag():
-            return None
-        case Status():
-            return refused(request, Refusal(Code.UNKNOWN, http_status=fault.status))
+        case Hold():
+            await request.app[GATES].hold(fault.gate)
+        case Status() | RateLimited() | Refused():
+            return _refused(request, fault)
         case Cut():
             return _cut(request)
+        case Lag() | ExpireKeys() | ForgetKeys() | SlowBody() | Truncate() | Malformed():
+            pass  # the call itself and its answer see to these
+        case _:
+            assert_never(fault)
+    return None
+
+
+def _refused(request: web.Request, fault: Status | RateLimited | Refused) -> web.Response:
+    match fault:
+        case Status():
+            return refused(request, Refusal(Code.UNKNOWN, http_status=fault.status))
         case RateLimited():
             wait = timedelta(milliseconds=fault.retry_after_ms)
-            return refused(request, Refusal(Code.RATE_LIMIT, retry_after=wait))
+            return refused(request, Refusal(Code.RATE_LIMIT, retry_after=wait), form=fault.retry_after)
         case Refused():
             return refused(request, Refusal(fault.refusal_code))
         case _:

@@ -5,7 +5,9 @@ from aiohttp import web
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.http.sandbox.access import Access
 from wallet_provisioning.http.sandbox.desk import Desk
-from wallet_provisioning.http.sandbox.faults import Fault, Faults
+from wallet_provisioning.http.sandbox.faultkinds import Fault
+from wallet_provisioning.http.sandbox.faults import Faults
+from wallet_provisioning.http.sandbox.gates import Gates
 from wallet_provisioning.http.sandbox.limits import Limits
 from wallet_provisioning.http.sandbox.networks import World
 from wallet_provisioning.http.sandbox.options import SandboxOptions
@@ -20,6 +22,7 @@ STATE = web.AppKey("state", State)
 KEY_PAIR = web.AppKey("key_pair", KeyPair)
 DESK = web.AppKey("desk", Desk)
 FAULTS = web.AppKey("faults", Faults)
+GATES = web.AppKey("gates", Gates)
 LIMITS = web.AppKey("limits", Limits)
 ACCESS = web.AppKey("access", Access)
 

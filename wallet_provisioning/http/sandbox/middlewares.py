@@ -11,9 +11,9 @@ from wallet_provisioning.http.sandbox.access import authorise
 from wallet_provisioning.http.sandbox.answers import refused
 from wallet_provisioning.http.sandbox.disturbance import disturb, operation_of
 from wallet_provisioning.http.sandbox.errors import StateUnusableError
-from wallet_provisioning.http.sandbox.faults import Operation
 from wallet_provisioning.http.sandbox.keys import ACCESS, CLOCK, EMIT, LIMITS, OPTIONS, STATE, WORLD
 from wallet_provisioning.http.sandbox.limits import CallKind
+from wallet_provisioning.http.sandbox.operations import Operation
 from wallet_provisioning.http.sandbox.refusals import Code, Refusal, no_such_call
 from wallet_provisioning.telemetry.events import Notice
 
@@ -23,12 +23,9 @@ _ABSENT = frozenset({"/v1/w3s/developer/wallets", "/v1/w3s/developer/walletSets"
 _KINDS = {Operation.CREATE_WALLETS: CallKind.CREATE_WALLETS}
 
 
-@web.middleware
-async def name_request(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give every answer an X-Request-Id: the request's own where that is a UUID, else a new one."""
-    response = await handler(request)
+async def name_answer(request: web.Request, response: web.StreamResponse) -> None:
+    """Give an answer on its way its X-Request-Id: the request's own where that is a UUID, else a new one."""
     response.headers[_REQUEST_ID] = _request_id(request)
-    return response
 
 
 @web.middleware
@@ -89,7 +86,6 @@ async def settle_first(request: web.Request, handler: Handler) -> web.StreamResp
 
 # Failures are answered twice: inside for the faults that strike after a call, outside for the rest.
 MIDDLEWARES = (
-    name_request,
     answer_failures,
     check_key,
     limit_rate,

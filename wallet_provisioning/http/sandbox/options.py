@@ -4,23 +4,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from wallet_provisioning.http.sandbox.access import is_well_formed
 from wallet_provisioning.http.sandbox.errors import WrongOptionError
+from wallet_provisioning.http.sandbox.faultkinds import Fault
 from wallet_provisioning.http.sandbox.refusals import HTTP_STATUS
+from wallet_provisioning.http.sandbox.waits import RetryAfter
 
 _SECRET = re.compile(r"[0-9a-fA-F]{64}")
 _HIGHEST_PORT = 65535
-
-
-class RetryAfter(StrEnum):
-    """How a 429 says when to come again."""
-
-    NONE = "none"
-    SECONDS = "seconds"
-    DATE = "date"
+_REFUSING = frozenset(range(400, 500))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +52,9 @@ class SandboxOptions:
     well-formed key is accepted; without `entity_secret` the first one that arrives is registered, or
     none where `registers_first_secret` is off. `generates_credentials` makes both at the first start
     and keeps them in the state. Without `state` nothing outlives the process. `lock_wait` is how long
-    another holder of the state is waited for. `wallets_per_set` is the size of a full set.
+    another holder of the state is waited for. `wallets_per_set` is the size of a full set. `faults` are in
+    force from the start; with `seed` they strike alike in every run. Ids and addresses are never seeded: a
+    second run on the same state would draw them again.
     """
 
     host: str = "127.0.0.1"
@@ -70,6 +69,8 @@ class SandboxOptions:
     rate_limits: bool = True
     wallets_per_set: int = 10_000_000
     switches: Switches = field(default_factory=Switches)
+    faults: tuple[Annotated[Fault, Field(discriminator="kind")], ...] = ()
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what can't be meant."""
@@ -87,6 +88,10 @@ class SandboxOptions:
             (
                 not set(self.switches.http_status) <= set(HTTP_STATUS),
                 "a status can be switched for known codes only",
+            ),
+            (
+                not set(self.switches.http_status.values()) <= _REFUSING,
+                "a refusal's status is one of 400 to 499",
             ),
         ):
             if is_wrong:

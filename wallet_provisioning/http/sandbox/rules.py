@@ -3,7 +3,7 @@
 from wallet_provisioning.http.sandbox.books import Books
 from wallet_provisioning.http.sandbox.contract import WalletOrder
 from wallet_provisioning.http.sandbox.networks import NETWORKS, Network, World
-from wallet_provisioning.http.sandbox.refusals import Code, Refusal
+from wallet_provisioning.http.sandbox.refusals import Code, Refusal, invalid
 
 MOST_WALLET_SETS = 1_000
 
@@ -35,4 +35,5 @@ def check_order(order: WalletOrder, world: World, books: Books, wallets_per_set:
 def check_wallet_set(already: int) -> None:
     """Raise `Refusal` where there are as many wallet sets as there may be."""
     if already >= MOST_WALLET_SETS:
-        raise Refusal(Code.INVALID, f"an account has at most {MOST_WALLET_SETS} wallet sets")
+        message = f"an account has at most {MOST_WALLET_SETS} wallet sets"
+        raise invalid(location="walletSets", error="max", message=message)

@@ -3,8 +3,8 @@
 from aiohttp import web
 
 from wallet_provisioning.http.sandbox.answers import answer, data
-from wallet_provisioning.http.sandbox.faults import Operation
 from wallet_provisioning.http.sandbox.keys import KEY_PAIR
+from wallet_provisioning.http.sandbox.operations import Operation
 
 
 async def ping(_: web.Request) -> web.Response:

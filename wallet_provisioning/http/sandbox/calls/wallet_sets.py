@@ -5,9 +5,10 @@ from aiohttp import web
 from wallet_provisioning.http.sandbox.answers import body_of, data, id_of
 from wallet_provisioning.http.sandbox.contract import WalletSetOrder, read
 from wallet_provisioning.http.sandbox.entities import WalletSet
-from wallet_provisioning.http.sandbox.faults import Operation
-from wallet_provisioning.http.sandbox.keys import DESK, OPTIONS, STATE, WORLD
+from wallet_provisioning.http.sandbox.faults import key_limits
+from wallet_provisioning.http.sandbox.keys import DESK, DRAWN, OPTIONS, STATE, WORLD
 from wallet_provisioning.http.sandbox.lists import Listing, is_within, page_answer
+from wallet_provisioning.http.sandbox.operations import Operation
 from wallet_provisioning.http.sandbox.queries import ListQuery, read_query
 from wallet_provisioning.http.sandbox.refusals import Code, Refusal
 from wallet_provisioning.http.sandbox.views import made_answer
@@ -16,7 +17,7 @@ from wallet_provisioning.http.sandbox.views import made_answer
 async def create_wallet_set(request: web.Request) -> web.Response:
     """Make a wallet set: 201, or 200 for a key that was used for it before."""
     order = read(WalletSetOrder, await body_of(request))
-    done = request.app[DESK].create_wallet_set(request[WORLD], order)
+    done = request.app[DESK].create_wallet_set(request[WORLD], order, key_limits(request.get(DRAWN, ())))
     return made_answer(done, request.app[OPTIONS].switches)
 
 

@@ -8,9 +8,10 @@ from aiohttp import web
 from wallet_provisioning.http.sandbox.answers import body_of, data, id_of
 from wallet_provisioning.http.sandbox.contract import WalletChange, WalletOrder, read
 from wallet_provisioning.http.sandbox.entities import Wallet
-from wallet_provisioning.http.sandbox.faults import Operation, longest_lag
+from wallet_provisioning.http.sandbox.faults import key_limits, longest_lag
 from wallet_provisioning.http.sandbox.keys import CLOCK, DESK, DRAWN, OPTIONS, STATE, WORLD
 from wallet_provisioning.http.sandbox.lists import Listing, is_within, page_answer
+from wallet_provisioning.http.sandbox.operations import Operation
 from wallet_provisioning.http.sandbox.queries import WalletQuery, read_query
 from wallet_provisioning.http.sandbox.refusals import Code, Refusal
 from wallet_provisioning.http.sandbox.rules import find_network
@@ -20,7 +21,7 @@ from wallet_provisioning.http.sandbox.views import made_answer
 async def create_wallets(request: web.Request) -> web.Response:
     """Make count x blockchains wallets: 201, or 200 for a key that was used for them before."""
     order = read(WalletOrder, await body_of(request))
-    done = request.app[DESK].create_wallets(request[WORLD], order)
+    done = request.app[DESK].create_wallets(request[WORLD], order, key_limits(request.get(DRAWN, ())))
     return made_answer(done, request.app[OPTIONS].switches)
 
 
