@@ -42,14 +42,16 @@ from wallet_provisioning.http.circle.answers import (
     WalletOrder,
     WalletSetMade,
 )
-from wallet_provisioning.http.circle.budget import Budget, BudgetOptions, Kind
+from wallet_provisioning.http.circle.budget import Budget, BudgetOptions, Kind, NoTurn, Turn
 from wallet_provisioning.http.circle.calls import Allowance, Parts
 from wallet_provisioning.http.circle.client import CircleClient
+from wallet_provisioning.http.circle.lookup import PROVEN_AFTER
 from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.outcomes import Failed, Live
-from wallet_provisioning.telemetry.events import CircleCalled, Event
+from wallet_provisioning.telemetry.events import CircleCalled, CircleRetried, Event
 
 EMPTY = say(b'{"data":{"wallets":[]}}')
+WIDE = BudgetOptions(wallets=1000, posts=1000, gets=1000)
 QUICK = Timeouts(connect=timedelta(seconds=2), read=timedelta(seconds=0.2), write=timedelta(seconds=2))
 
 
@@ -93,7 +95,12 @@ async def bench() -> AsyncIterator[Bench]:
 
 
 def make_bench(
-    circle: StrictCircle, *, base_url: str = "", api_key: str = API_KEY, budget: Allowance | None = None
+    circle: StrictCircle,
+    *,
+    base_url: str = "",
+    api_key: str = API_KEY,
+    budget: Allowance | None = None,
+    turn: timedelta = QUICK.turn,
 ) -> Bench:
     bench = Bench(circle=circle)
     clock = SystemClock()
@@ -106,10 +113,10 @@ def make_bench(
             base_url=base_url or circle.base_url,
             api_key=api_key,
             entity_secret=ENTITY_SECRET,
-            timeouts=QUICK,
+            timeouts=replace(QUICK, turn=turn),
         ),
         clock=clock,
-        budget=budget or Budget(BudgetOptions(wallets=1000, posts=1000, gets=1000), clock=clock),
+        budget=budget or Budget(WIDE, clock=clock),
         emit=bench.events.append,
         parts=Parts(sleep=pause),
     )
@@ -282,12 +289,58 @@ async def test_an_unknown_host_and_a_failed_handshake_were_surely_not_used(bench
         await away.client.aclose()
 
 
-async def test_a_rate_limit_is_a_refusal_with_its_delay(bench: Bench) -> None:
-    bench.circle.next(CREATE, refuse(429, 5, Retry_After="7"), refuse(429))
+async def test_a_rate_limit_with_a_long_delay_is_a_refusal_and_stops_all_calls(bench: Bench) -> None:
+    bench.circle.next(CREATE, refuse(429, 5, Retry_After="7"))
     failed = failure(await bench.create("a"))
     assert (failed.error_type, failed.certainty) == (ErrorType.CIRCLE_RATE_LIMIT, Certainty.REFUSED)
     assert failed.retry_after == timedelta(seconds=7)
-    assert failure(await bench.create("a")).retry_after is None
+    for other in (await bench.create("b"), await bench.client.check_wallet_set(WALLET_SET)):
+        unsent = failure(other)
+        assert (unsent.error_type, unsent.certainty) == (ErrorType.CIRCLE_RATE_LIMIT, Certainty.NOT_SENT)
+        assert unsent.retry_after is not None
+        assert timedelta(seconds=3) < unsent.retry_after <= timedelta(seconds=7)
+    assert len(bench.circle.requests(CREATE)) == 1
+
+
+async def test_a_short_rate_limit_is_waited_out_under_a_fresh_ciphertext(bench: Bench) -> None:
+    bench.circle.next(CREATE, refuse(429, 5, Retry_After="0"))
+    lives(await bench.create("a"))
+    first, second = bench.circle.requests(CREATE)
+    assert first.body is not None
+    assert second.body is not None
+    assert first.body["idempotencyKey"] == second.body["idempotencyKey"]
+    assert first.body["entitySecretCiphertext"] != second.body["entitySecretCiphertext"]
+    retried = [event for event in bench.events if isinstance(event, CircleRetried)]
+    assert [(event.operation, event.why, event.allowed) for event in retried] == [
+        ("create_wallet", "circle_rate_limit", True)
+    ]
+
+
+async def test_a_look_up_waits_a_rate_limit_out_too(bench: Bench) -> None:
+    asked = order("a")
+    made = lives(await bench.fulfil(asked))["a"]
+    bench.circle.next(FIND, refuse(429, Retry_After="0"))
+    found = lives(await bench.fulfil(asked, look_up_first=True))["a"]
+    assert found.circle_wallet_id == made.circle_wallet_id
+
+
+async def test_calls_that_are_repeated_too_often_end_with_their_error(bench: Bench) -> None:
+    bench.circle.next(CREATE, *[refuse(429, 5, Retry_After="0")] * 30)
+    failed = failure(await bench.create("a"))
+    assert failed.error_type is ErrorType.CIRCLE_RATE_LIMIT
+    retried = [event for event in bench.events if isinstance(event, CircleRetried)]
+    assert [event.allowed for event in retried] == [True] * 10 + [False]
+
+
+async def test_a_call_that_gets_no_turn_in_time_was_never_sent(bench: Bench) -> None:
+    budget = Budget(BudgetOptions(gets=1), clock=SystemClock())
+    own = make_bench(bench.circle, budget=budget, turn=timedelta(seconds=0.05))
+    assert await own.client.check_wallet_set(WALLET_SET) is None
+    unsent = failure(await own.client.check_wallet_set(WALLET_SET))
+    assert (unsent.error_type, unsent.certainty) == (ErrorType.CIRCLE_RATE_LIMIT, Certainty.NOT_SENT)
+    assert unsent.retry_after is None
+    assert budget.waiting(Kind.GETS) == 0
+    await own.client.aclose()
 
 
 async def test_a_wrong_member_fails_alone(bench: Bench) -> None:
@@ -317,16 +370,17 @@ async def test_a_refused_key_whose_wallets_exist_is_fulfilled_by_look_up(bench: 
     assert bench.pauses == []
 
 
-async def test_a_refused_key_tells_what_is_found_and_what_is_missing_after_two_look_ups(bench: Bench) -> None:
+async def test_a_refused_key_tells_what_is_found_and_what_one_look_up_lacks(bench: Bench) -> None:
     key = uuid4()
     await bench.create("a", key=key)
     result = await bench.create("a", "b", "c", key=key)
     assert isinstance(result, KeyRefused)
     assert set(result.found) == {"a"}
-    assert result.missing == ("b", "c")
+    assert (result.missing, result.unproven) == ((), ("b", "c"))
+    assert timedelta() < result.look_again_in <= PROVEN_AFTER
     assert result.circle_request_id
-    assert len(bench.circle.requests(FIND)) == 3 + 2
-    assert bench.pauses == [0.25]
+    assert len(bench.circle.requests(FIND)) == 3
+    assert bench.pauses == []
 
 
 async def test_a_list_that_lags_is_asked_again(bench: Bench) -> None:
@@ -334,9 +388,8 @@ async def test_a_list_that_lags_is_asked_again(bench: Bench) -> None:
     await bench.create("a", key=key)
     changed = replace(order("a", key=key), members=(OrderMember(ref_id="a", name="another name"),))
     bench.circle.next(FIND, EMPTY)
-    assert lives(await bench.fulfil(changed))["a"].adopted
-    bench.circle.next(FIND, EMPTY, EMPTY)
     assert isinstance(await bench.fulfil(changed), KeyRefused)
+    assert lives(await bench.fulfil(changed))["a"].adopted
 
 
 async def test_a_refused_key_whose_look_up_fails_stays_ambiguous(bench: Bench) -> None:
@@ -353,7 +406,7 @@ async def test_a_wrong_look_up_answer_is_neither_found_nor_missing(bench: Bench)
     bench.circle.next(FIND, alter(lambda data: data["wallets"][0].update(state="FROZEN")))
     result = await bench.create("a", "b", key=key)
     assert isinstance(result, KeyRefused)
-    assert (dict(result.found), result.missing, set(result.failed)) == ({}, ("b",), {"a"})
+    assert (dict(result.found), result.unproven, set(result.failed)) == ({}, ("b",), {"a"})
 
 
 async def test_looking_up_first_adopts_without_creating(bench: Bench) -> None:
@@ -451,14 +504,18 @@ async def test_an_unknown_wallet_set_is_told(bench: Bench) -> None:
     assert (failed.code, failed.http_status) == (156005, 404)
 
 
-class Ledger:
-    """An allowance without limits that writes down what was taken."""
+class Ledger(Budget):
+    """A wide budget that writes down what was taken."""
 
     def __init__(self) -> None:
+        super().__init__(WIDE, clock=SystemClock())
         self.taken: list[Kind] = []
 
-    async def take(self, kind: Kind) -> None:
+    async def take(
+        self, kind: Kind, *, chain: str = "-", size: int = 0, background: bool = False
+    ) -> Turn | NoTurn:
         self.taken.append(kind)
+        return await super().take(kind, chain=chain, size=size, background=background)
 
 
 async def test_calls_wait_for_their_turn_in_the_budget(bench: Bench) -> None:

@@ -121,7 +121,10 @@ def test_an_error_of_the_configuration_opens_it_at_once() -> None:
     breaker = Breaker(OPTIONS)
     change = call(breaker, failed(ErrorType.CIRCLE_4XX, is_configuration=True))
     assert change is not None
-    assert change.reason == "the configuration is wrong: circle_4xx: out of order"
+    assert change.reason == (
+        "the configuration is wrong: circle_4xx: out of order; "
+        "check CIRCLE_API_KEY: it is wrong, revoked or of another environment"
+    )
 
 
 def test_open_it_refuses_until_its_time_is_over_and_says_how_long() -> None:
@@ -299,3 +302,32 @@ def test_it_always_finds_its_way_back_once_circle_works(history: list[CallFailed
             breaker.record(admitted, None, seconds(now))
         now += OPTIONS.open_cap.total_seconds()
     assert breaker.state is BreakerState.CLOSED
+
+
+def test_a_call_that_is_forced_through_is_counted_and_closes_it_once_circle_works() -> None:
+    breaker = opened()
+    assert isinstance(breaker.admit(seconds(1)), Refusal)
+    for number in range(OPTIONS.probes):
+        forced = breaker.admit_anyway(seconds(1))
+        assert not forced.is_probe
+        change = breaker.record(forced, None, seconds(1))
+        assert (change is not None) == (number == OPTIONS.probes - 1)
+    assert breaker.state is BreakerState.CLOSED
+
+
+def test_a_forced_call_that_fails_keeps_it_open_from_then_on() -> None:
+    breaker = opened()
+    later = OPTIONS.open_for - seconds(1)
+    assert breaker.record(breaker.admit_anyway(later), failed(), later) is None
+    refused = breaker.admit(later + seconds(2))
+    assert isinstance(refused, Refusal)
+    assert "a forced call failed" in refused.reason
+
+
+def test_it_can_be_tripped_once_and_let_probe_before_its_time() -> None:
+    breaker = Breaker(OPTIONS)
+    assert breaker.trip("the account is refused", seconds(0)) is not None
+    assert breaker.trip("the account is refused", seconds(0)) is None
+    assert breaker.let_probe("it is taken again") is not None
+    assert breaker.state is BreakerState.HALF_OPEN
+    assert breaker.let_probe("it is taken again") is None

@@ -55,7 +55,7 @@ def test_a_wallet_set_is_asked_for_under_its_key() -> None:
 
 
 def test_a_look_up_names_set_blockchain_and_refid_and_asks_for_the_oldest_first() -> None:
-    call = protocol.find_wallets(ORDER, "r2")
+    call = protocol.find_wallets(ORDER, ref_id="r2")
     assert (call.method, call.path, call.content()) == ("GET", "/v1/w3s/wallets", None)
     assert dict(call.query) == {
         "walletSetId": str(SET),
@@ -63,6 +63,18 @@ def test_a_look_up_names_set_blockchain_and_refid_and_asks_for_the_oldest_first(
         "refId": "r2",
         "order": "ASC",
         "pageSize": "50",
+    }
+
+
+def test_a_look_up_of_many_names_the_time_and_the_page_instead() -> None:
+    call = protocol.find_wallets(ORDER, since="2026-11-24T10:00:00Z", after=KEY)
+    assert dict(call.query) == {
+        "walletSetId": str(SET),
+        "blockchain": "SOL-DEVNET",
+        "from": "2026-11-24T10:00:00Z",
+        "order": "ASC",
+        "pageSize": "50",
+        "pageAfter": str(KEY),
     }
 
 

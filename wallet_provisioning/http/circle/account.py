@@ -21,13 +21,15 @@ class AccountError(ValueError):
 class Timeouts:
     """How long one call may take in each of its phases.
 
-    `pool` is the wait for a free connection, which only a fault of the client itself makes long.
+    `pool` is the wait for a free connection, which only a fault of the client itself makes long. `turn` is
+    the longest wait for a turn in the budget; a call that gets none by then is never sent.
     """
 
     connect: timedelta = timedelta(seconds=5)
     read: timedelta = timedelta(seconds=30)
     write: timedelta = timedelta(seconds=10)
     pool: timedelta = timedelta(seconds=10)
+    turn: timedelta = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

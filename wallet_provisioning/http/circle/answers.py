@@ -20,13 +20,17 @@ class OrderMember:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletOrder:
-    """A stored request for 1 to 200 wallets on one blockchain; the same order is always sent the same."""
+    """A stored request for 1 to 200 wallets on one blockchain; the same order is always sent the same.
+
+    `age` counts from its first sending and isn't sent; None where it wasn't sent before.
+    """
 
     idempotency_key: UUID
     wallet_set_id: UUID
     blockchain: str
     account_type: str
     members: tuple[OrderMember, ...]
+    age: timedelta | None = None
 
 
 class Certainty(StrEnum):
@@ -61,9 +65,10 @@ class Fulfilled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRefused:
-    """Circle refused the idempotency key (156020), and two look-ups lack the `missing` members.
+    """Circle refused the idempotency key (156020).
 
-    `failed` are those whose look-up was answered wrongly: neither found nor missing.
+    Two look-ups, some time apart, lack the `missing` members. One look-up lacks the `unproven`: the order
+    is to be sent again after `look_again_in`. `failed` are those whose look-up was answered wrongly.
     """
 
     found: Mapping[str, Live]
@@ -71,6 +76,8 @@ class KeyRefused:
     duplicates: tuple[Duplicate, ...]
     circle_request_id: str | None
     failed: Mapping[str, Failed] = field(default_factory=dict)
+    unproven: tuple[str, ...] = ()
+    look_again_in: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from datetime import timedelta
 from enum import Enum, StrEnum, auto
 from typing import assert_never
 
+from wallet_provisioning.http.circle.advice import advice_on
 from wallet_provisioning.http.circle.answers import CallFailed
 from wallet_provisioning.jobs.errors import ErrorType
 
@@ -106,6 +107,11 @@ class Breaker:
         return self._state
 
     @property
+    def era(self) -> int:
+        """A number that rises with each change of the state."""
+        return self._era
+
+    @property
     def reason(self) -> str:
         """Why the breaker last opened, as the operator reads it; empty once it is closed."""
         return self._reason
@@ -130,6 +136,22 @@ class Breaker:
         self._probing += 1
         return Permit(era=self._era, is_probe=True, change=change)
 
+    def admit_anyway(self, now: timedelta) -> Permit:
+        """Return a permit whatever the state is: an operator wants calls to go through.
+
+        Their results count all the same, so that it is known how things stand when that ends.
+        """
+        admitted = self.admit(now)
+        return admitted if isinstance(admitted, Permit) else Permit(era=self._era, is_probe=False)
+
+    def trip(self, reason: str, now: timedelta) -> Change | None:
+        """Open for a reason that no call of this chain has shown; nothing changes where it is open."""
+        return None if self._state is BreakerState.OPEN else self._open(reason, now)
+
+    def let_probe(self, reason: str) -> Change | None:
+        """Half-open before its time, where it is open."""
+        return self._half_open(reason) if self._state is BreakerState.OPEN else None
+
     def record(self, permit: Permit, failure: CallFailed | None, now: timedelta) -> Change | None:
         """Take a call's result, None for success, and return the change that it brought about.
 
@@ -139,6 +161,8 @@ class Breaker:
             return None
         if permit.is_probe:
             return self._record_probe(failure, now)
+        if self._state is not BreakerState.CLOSED:
+            return self._record_forced(failure, now)
         return self._record_call(failure, now)
 
     def release(self, permit: Permit) -> None:
@@ -168,7 +192,25 @@ class Breaker:
                 self._good_probes += 1
                 return None if self._probing else self._close()
             case _Verdict.BAD | _Verdict.CONFIGURATION:
-                return self._open(f"a probe failed: {_tell(failure)}", now)
+                return self._open(f"a probe failed: {tell_failure(failure)}", now)
+            case _Verdict.NOTHING:
+                return None
+            case unknown:
+                assert_never(unknown)
+
+    def _record_forced(self, failure: CallFailed | None, now: timedelta) -> Change | None:
+        """Count a call that went through against the breaker's own judgement."""
+        match _verdict(failure):
+            case _Verdict.GOOD:
+                self._good_probes += 1
+                is_enough = self._good_probes >= self._options.probes and not self._probing
+                return self._close() if is_enough else None
+            case _Verdict.BAD | _Verdict.CONFIGURATION if self._state is BreakerState.HALF_OPEN:
+                return self._open(f"a forced call failed: {tell_failure(failure)}", now)
+            case _Verdict.BAD | _Verdict.CONFIGURATION:
+                self._opened_at, self._good_probes = now, 0
+                self._reason = f"a forced call failed: {tell_failure(failure)}"
+                return None
             case _Verdict.NOTHING:
                 return None
             case unknown:
@@ -184,9 +226,9 @@ class Breaker:
                 self._in_a_row += 1
                 self._count(now, is_failure=True)
                 why = self._why_open()
-                return self._open(f"{why}, the last: {_tell(failure)}", now) if why else None
+                return self._open(f"{why}, the last: {tell_failure(failure)}", now) if why else None
             case _Verdict.CONFIGURATION:
-                return self._open(f"the configuration is wrong: {_tell(failure)}", now)
+                return self._open(f"the configuration is wrong: {tell_failure(failure)}", now)
             case _Verdict.NOTHING:
                 return None
             case unknown:
@@ -247,5 +289,10 @@ def _verdict(failure: CallFailed | None) -> _Verdict:
     return _Verdict.NOTHING
 
 
-def _tell(failure: CallFailed | None) -> str:
-    return f"{failure.error_type}: {failure.message}" if failure else ""
+def tell_failure(failure: CallFailed | None) -> str:
+    """Return a failure as the operator reads it: with Circle's request id, and what there is to change."""
+    if failure is None:
+        return ""
+    request = f" (request {failure.circle_request_id})" if failure.circle_request_id else ""
+    advice = f"; {advice_on(failure)}" if failure.is_configuration else ""
+    return f"{failure.error_type}: {failure.message}{request}{advice}"

@@ -1,11 +1,10 @@
-"""How many calls the account may make: a sliding window for each kind, first come, first served.
+"""How many calls the account may make, over all chains and, with a pool, over all daemons.
 
-Circle counts by its own clock and the network shifts arrivals, so the window is held a little longer
-than Circle's second: a refused call costs far more than the few in a hundred that this gives away.
+Circle counts three kinds apart. Each is a lane: callers wait in a fair queue for a place in a window
+that Circle's own can't outgrow (`window`); a 429 closes the gate of all lanes and slows its own down
+(`throttle`); in a cluster a place also needs a token of the pool that all daemons share (`cluster`).
 """
 
-import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +12,13 @@ from enum import StrEnum
 from typing import assert_never
 
 from wallet_provisioning.clock import Clock
+from wallet_provisioning.http.circle.cluster import Cluster
+from wallet_provisioning.http.circle.lane import GATE_PATIENCE, Lane, NoTurn, Turn
+from wallet_provisioning.http.circle.sharing import Count, Pool, alone
+from wallet_provisioning.http.circle.throttle import Gate
+from wallet_provisioning.telemetry.events import BudgetSlowed, Emit, unheard
+
+__all__ = ["GATE_PATIENCE", "Budget", "BudgetOptions", "Kind", "NoTurn", "Sleep", "Turn"]
 
 Sleep = Callable[[float], Awaitable[object]]
 
@@ -27,13 +33,12 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetOptions:
-    """Calls allowed per `window` for the whole account; `slack` is added to the window."""
+    """Calls allowed per `window` for the whole account."""
 
     wallets: int = 10
     posts: int = 5
     gets: int = 20
     window: timedelta = timedelta(seconds=1)
-    slack: timedelta = timedelta(milliseconds=30)
 
     def limit(self, kind: Kind) -> int:
         """Return how many calls of a kind a window allows."""
@@ -48,59 +53,91 @@ class BudgetOptions:
 
 
 class Budget:
-    """The account's allowance. Used on one asyncio loop; made on any thread."""
+    """The account's allowance. Used on one asyncio loop; made on any thread.
 
-    def __init__(self, options: BudgetOptions, *, clock: Clock, sleep: Sleep = asyncio.sleep) -> None:
-        """Start with the whole allowance for this process."""
-        self._options = options
+    `pool` is where all daemons' allowance is kept, None for a daemon by itself. `count` returns how many
+    daemons live, for the time when the pool is away; it may block.
+    """
+
+    def __init__(
+        self,
+        options: BudgetOptions,
+        *,
+        clock: Clock,
+        emit: Emit = unheard,
+        pool: Pool | None = None,
+        count: Count = alone,
+    ) -> None:
+        """Start with the whole allowance; nothing is asked of the pool."""
         self._clock = clock
-        self._sleep = sleep
-        self._windows = {kind: _Window(options.limit(kind), options.window + options.slack) for kind in Kind}
+        self._emit = emit
+        self._gate = Gate()
+        window = options.window.total_seconds()
+        self._lanes = {
+            kind: Lane(kind.value, options.limit(kind), window=window, clock=clock, gate=self._gate)
+            for kind in Kind
+        }
+        for lane in self._lanes.values():
+            lane.on_refusal = self._refused
+            lane.on_success = self._gate.pass_
+        self._cluster = (
+            None
+            if pool is None
+            else Cluster(
+                pool,
+                count,
+                {lane.name: lane for lane in self._lanes.values()},
+                window=window,
+                gate=self._gate,
+                clock=clock,
+                emit=emit,
+            )
+        )
 
-    async def take(self, kind: Kind) -> None:
-        """Return when one more call of this kind may be sent, and count it.
+    async def take(
+        self, kind: Kind, *, chain: str = "-", size: int = 0, background: bool = False
+    ) -> Turn | NoTurn:
+        """Return leave for one call of this kind, or none while Circle wants to be left alone for long.
 
-        Callers are served in the order in which they came; one that is cancelled uses nothing up.
+        Callers of a chain are served in the order in which they came, the chains by turns, those in the
+        `background` behind all others. Calls of one `size` are expected to take equally long. A caller
+        that is cancelled uses nothing up.
         """
-        window = self._windows[kind]
-        window.waiting += 1
-        try:
-            async with window.turn:
-                while delay := window.delay(self._clock.monotonic()):
-                    await self._sleep(delay.total_seconds())
-                window.sent.append(self._clock.monotonic())
-        finally:
-            window.waiting -= 1
+        return await self._lanes[kind].take(chain=chain, size=size, background=background)
+
+    def gate_remaining(self) -> timedelta:
+        """Return how long the account makes no call at all."""
+        return timedelta(seconds=self._gate.remaining(self._clock.seconds()))
 
     def waiting(self, kind: Kind) -> int:
-        """Return how many calls of a kind wait for their turn."""
-        return self._windows[kind].waiting
+        """Return how many calls of a kind wait for their turn. Safe on any thread."""
+        return self._lanes[kind].waiting
+
+    def rate(self, kind: Kind) -> float:
+        """Return how many calls a second this daemon may make now, 0 while the gate is closed.
+
+        In a cluster that is what all may make together. Safe on any thread.
+        """
+        return self._lanes[kind].rate()
 
     def share_between(self, daemons: int) -> None:
-        """Keep an equal share of the allowance; 1 takes it all back. Call it on the loop.
+        """Keep an equal share of the allowance; 1 takes it all back. Call it on the loop."""
+        for lane in self._lanes.values():
+            lane.share_between(daemons)
 
-        A share of less than one call per window becomes one call per longer window.
-        """
-        for kind, window in self._windows.items():
-            limit = self._options.limit(kind)
-            window.limit = max(1, limit // daemons)
-            window.length = self._options.window * window.limit * daemons / limit + self._options.slack
+    async def aclose(self) -> None:
+        """Let go of the pool. Calls still end in good order."""
+        if self._cluster is not None:
+            await self._cluster.aclose()
 
-
-class _Window:
-    """The calls of one kind that still count."""
-
-    def __init__(self, limit: int, length: timedelta) -> None:
-        self.limit = limit
-        self.length = length
-        self.sent: deque[timedelta] = deque()
-        self.turn = asyncio.Lock()
-        self.waiting = 0
-
-    def delay(self, now: timedelta) -> timedelta:
-        """Return how long until there is room, zero where there is."""
-        while self.sent and self.sent[0] + self.length <= now:
-            self.sent.popleft()
-        if len(self.sent) < self.limit:
-            return timedelta()
-        return self.sent[len(self.sent) - self.limit] + self.length - now
+    def _refused(self, lane: Lane, retry_after: float | None) -> None:
+        """Close the gate and slow down after a 429."""
+        now = self._clock.seconds()
+        pause = self._gate.refuse(retry_after, now)
+        if lane.pace.halve(lane.full, now, pause=pause):
+            rate = lane.pace.limit(lane.full, now)
+            self._emit(BudgetSlowed(kind=lane.name, per_second=rate, pause=timedelta(seconds=pause)))
+        if self._cluster is not None:
+            self._cluster.refused(lane, pause)
+        for each in self._lanes.values():
+            each.serve()

@@ -2,13 +2,13 @@
 
 An order is sent as it is stored. A ciphertext that Circle has seen (156004) is replaced at once under
 the same idempotency key. A key that Circle refuses (156020) leaves one witness, the look-up by
-refId: it runs twice, since lists may lag, and what it finds is adopted. An order too old to trust its
+refId: what it finds is adopted, and what it lacks is believed to be missing once a second look-up some
+seconds later lacks it too, since lists may lag. An order too old to trust its
 key is looked up before it is sent again. An empty look-up proves nothing: the order is then sent
 again as it is, and only Circle's own refusal of the key is told to the caller, who may raise it.
 """
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
@@ -17,7 +17,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from wallet_provisioning.clock import Clock
-from wallet_provisioning.http.circle import protocol
+from wallet_provisioning.http.circle import listing, protocol
 from wallet_provisioning.http.circle.account import Account
 from wallet_provisioning.http.circle.answers import (
     CallFailed,
@@ -34,11 +34,15 @@ from wallet_provisioning.http.circle.errors import (
     ENTITY_SECRET_ROTATED,
     KEY_USED,
     UNKNOWN_ERROR,
+    WALLET_NOT_FOUND,
 )
+from wallet_provisioning.http.circle.listing import Order, WalletPage
+from wallet_provisioning.http.circle.lookup import Doubts, LookUp
 from wallet_provisioning.http.circle.protocol import Answer, Call
 from wallet_provisioning.http.circle.secret import EntitySecret, Sealed, parse_public_key
-from wallet_provisioning.http.circle.wallets import Settled, join, prefer
+from wallet_provisioning.http.circle.wallets import Settled, prefer, withhold
 from wallet_provisioning.jobs.errors import ErrorType
+from wallet_provisioning.jobs.listed import ListedWallet
 from wallet_provisioning.jobs.outcomes import Failed, Live
 from wallet_provisioning.telemetry.events import Emit
 
@@ -47,8 +51,6 @@ T = TypeVar("T")
 # How often one order is sent again at once, by the code of Circle's refusal.
 _REPEATS = {CIPHERTEXT_REUSED: 3, UNKNOWN_ERROR: 1, ENTITY_SECRET_INVALID: 1, ENTITY_SECRET_ROTATED: 1}
 _SECRET_REFUSED = frozenset({ENTITY_SECRET_INVALID, ENTITY_SECRET_ROTATED})
-_LOOK_UPS_AT_ONCE = 4
-_LOOK_UP_PAUSE = timedelta(milliseconds=250)
 _NO_CHAIN = "-"
 
 
@@ -72,7 +74,9 @@ class CircleClient:
         parts = parts or Parts()
         self._door = Door(account, clock=clock, budget=budget, emit=emit, parts=parts)
         self._secret = EntitySecret(account.entity_secret, self._fetch_key)
-        self._sleep = parts.sleep
+        self._clock = clock
+        self._look_up = LookUp(self._door, clock=clock, sleep=parts.sleep)
+        self._doubts = Doubts(clock)
 
     async def create_wallet_set(self, *, chain: str, key: UUID, name: str) -> WalletSetMade | CallFailed:
         """Make the wallet set, or have Circle replay how it was made under this key."""
@@ -88,11 +92,12 @@ class CircleClient:
         """
         if not look_up_first:
             return await self._create(order, chain)
-        found = await self._look_up(order, chain)
+        self._door.note_replay()
+        found = await self._look_up.twice(order, chain)
         if isinstance(found, CallFailed):
             return found
-        if not found.missing:
-            return _fulfilled(found)
+        if not found.missing or found.has_failed:
+            return _fulfilled(withhold(found))
         made = await self._create(order, chain)
         return _fulfilled(prefer(found, _settled(made))) if isinstance(made, Fulfilled) else made
 
@@ -113,8 +118,22 @@ class CircleClient:
             read=lambda answer: protocol.read_wallet_set(answer, wallet_set_id),
         )
 
+    async def list_wallets(
+        self, wallet_set_id: UUID, *, after: UUID | None = None, order: Order = "ASC"
+    ) -> WalletPage | CallFailed:
+        """Return one page of a set's wallets, the oldest or the newest first."""
+        call = listing.list_wallets(wallet_set_id, after=after, order=order)
+        return await self._door.send(call, chain=_NO_CHAIN, read=listing.read_page)
+
+    async def get_wallet(self, circle_wallet_id: UUID) -> ListedWallet | CallFailed | None:
+        """Return one wallet, None where Circle has none with this id."""
+        call = listing.get_wallet(circle_wallet_id)
+        found = await self._door.send(call, chain=_NO_CHAIN, read=listing.read_wallet)
+        is_unknown = isinstance(found, CallFailed) and found.code == WALLET_NOT_FOUND
+        return None if is_unknown else found
+
     async def aclose(self) -> None:
-        """Close every connection; calls under way end as lost."""
+        """Close every connection, and let go of the budget; calls under way end as lost."""
         await self._door.aclose()
 
     async def _create(self, order: WalletOrder, chain: str) -> Fulfilled | KeyRefused | CallFailed:
@@ -129,66 +148,52 @@ class CircleClient:
     async def _find_instead(
         self, order: WalletOrder, chain: str, refusal: CallFailed
     ) -> Fulfilled | KeyRefused | CallFailed:
-        found = await self._look_up(order, chain)
+        key = order.idempotency_key
+        is_second = self._doubts.are_old(key)
+        found = await self._look_up.once(order, chain, strictly=is_second)
         if isinstance(found, CallFailed):
             return found
+        if not found.missing or is_second:
+            self._doubts.settle(key)
         if not found.missing:
             return _fulfilled(found)
         return KeyRefused(
             found={ref_id: one for ref_id, one in found.wallets.items() if isinstance(one, Live)},
-            missing=found.missing,
+            missing=found.missing if is_second else (),
+            unproven=() if is_second else found.missing,
+            look_again_in=timedelta() if is_second else self._doubts.left(key),
             duplicates=found.duplicates,
             circle_request_id=refusal.circle_request_id,
             failed={ref_id: one for ref_id, one in found.wallets.items() if isinstance(one, Failed)},
-        )
-
-    async def _look_up(self, order: WalletOrder, chain: str) -> Settled | CallFailed:
-        first = await self._find_all(order, [member.ref_id for member in order.members], chain)
-        if isinstance(first, CallFailed) or not first.missing:
-            return first
-        await self._sleep(_LOOK_UP_PAUSE.total_seconds())
-        second = await self._find_all(order, first.missing, chain)
-        if isinstance(second, CallFailed):
-            return second
-        return replace(join([first, second]), missing=second.missing)
-
-    async def _find_all(self, order: WalletOrder, ref_ids: Sequence[str], chain: str) -> Settled | CallFailed:
-        parts: list[Settled] = []
-        for start in range(0, len(ref_ids), _LOOK_UPS_AT_ONCE):
-            some = ref_ids[start : start + _LOOK_UPS_AT_ONCE]
-            for part in await asyncio.gather(*(self._find(order, ref_id, chain) for ref_id in some)):
-                if isinstance(part, CallFailed):
-                    return replace(part, certainty=Certainty.AMBIGUOUS)
-                parts.append(part)
-        return join(parts)
-
-    async def _find(self, order: WalletOrder, ref_id: str, chain: str) -> Settled | CallFailed:
-        call = protocol.find_wallets(order, ref_id)
-        return await self._door.send(
-            call, chain=chain, read=lambda answer: protocol.read_found(answer, order, ref_id)
         )
 
     async def _post(self, call: Call, chain: str, read: Callable[[Answer], T]) -> T | CallFailed:
         """Send a call under a fresh ciphertext, again and again where Circle's refusal invites it."""
         repeats = dict(_REPEATS)
         is_ambiguous = False
+        is_first = True
+        started = self._clock.monotonic()
         while True:
             sealed = await self._secret.seal(chain)
             if isinstance(sealed, CallFailed):
                 return replace(sealed, certainty=Certainty.NOT_SENT)
             sent = protocol.with_ciphertext(call, sealed.ciphertext)
-            result = await self._door.send(sent, chain=chain, read=read)
+            result = await self._door.send_once(sent, chain=chain, read=read, is_first=is_first)
             if not isinstance(result, CallFailed):
                 return result
+            is_first = False
             is_ambiguous = is_ambiguous or result.certainty is Certainty.AMBIGUOUS
-            if not await self._may_repeat(result, repeats, sealed, chain):
+            is_refused = self._door.may_repeat_refused(call, chain, result, started)
+            if not is_refused and not await self._may_repeat(call, result, repeats, sealed, chain):
                 return replace(result, certainty=Certainty.AMBIGUOUS) if is_ambiguous else result
 
     async def _may_repeat(
-        self, refusal: CallFailed, repeats: dict[int, int], sealed: Sealed, chain: str
+        self, call: Call, refusal: CallFailed, repeats: dict[int, int], sealed: Sealed, chain: str
     ) -> bool:
         code = refusal.code
         if code is None or repeats.get(code, 0) == 0 or refusal.error_type is not ErrorType.CIRCLE_4XX:
+            return False
+        if not self._door.may_repeat(call, chain, refusal):
             return False
         repeats[code] -= 1
         return code not in _SECRET_REFUSED or await self._secret.renew(sealed.key, chain)

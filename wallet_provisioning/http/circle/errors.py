@@ -11,6 +11,8 @@ from wallet_provisioning.http.circle.protocol import Answer
 from wallet_provisioning.jobs.errors import ErrorType
 
 UNKNOWN_ERROR = -1
+WALLET_NOT_FOUND = 156001
+WALLET_SET_NOT_FOUND = 156005
 CIPHERTEXT_REUSED = 156004
 ENTITY_SECRET_INVALID = 156013
 ENTITY_SECRET_ROTATED = 156019

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from wallet_provisioning.http.circle.answers import WalletOrder, WalletSetMade
 from wallet_provisioning.http.circle.budget import Kind
-from wallet_provisioning.http.circle.wallets import Settled, settle, settle_all
+from wallet_provisioning.http.circle.wallets import Settled, settle_all
 from wallet_provisioning.http.circle.wire import (
     BrokenAnswerError,
     PublicKeyBody,
@@ -29,7 +29,7 @@ M = TypeVar("M", bound=BaseModel)
 
 _CREATED = 201
 _SUCCESSES = range(200, 300)
-_LARGEST_PAGE = 50
+PAGE = 50
 
 
 class Operation(StrEnum):
@@ -39,6 +39,9 @@ class Operation(StrEnum):
     CREATE_WALLET_SET = "create_wallet_set"
     FIND_WALLETS = "find_wallets"
     GET_WALLET_SET = "get_wallet_set"
+    LIST_WALLETS = "list_wallets"
+    LIST_NEWEST = "list_newest_wallets"
+    GET_WALLET = "get_wallet"
     GET_PUBLIC_KEY = "get_public_key"
     PING = "ping"
 
@@ -79,6 +82,7 @@ class Answer:
     body: bytes = field(repr=False)
     request_id: str | None
     retry_after: str | None = None
+    link: str | None = None
 
     @property
     def is_success(self) -> bool:
@@ -113,14 +117,25 @@ def with_ciphertext(call: Call, ciphertext: str) -> Call:
     return replace(call, body={**(call.body or {}), "entitySecretCiphertext": ciphertext})
 
 
-def find_wallets(order: WalletOrder, ref_id: str) -> Call:
-    """Return the call that looks for one member of an order, the oldest hit first."""
+def find_wallets(
+    order: WalletOrder,
+    *,
+    ref_id: str | None = None,
+    since: str | None = None,
+    after: UUID | None = None,
+) -> Call:
+    """Return the call for a page of what an order may have made, the oldest first.
+
+    `ref_id` names one member, `since` is the least createDate, `after` the cursor of a further page.
+    """
     query = (
         ("walletSetId", str(order.wallet_set_id)),
         ("blockchain", order.blockchain),
-        ("refId", ref_id),
+        *(() if ref_id is None else (("refId", ref_id),)),
+        *(() if since is None else (("from", since),)),
         ("order", "ASC"),
-        ("pageSize", str(_LARGEST_PAGE)),
+        ("pageSize", str(PAGE)),
+        *(() if after is None else (("pageAfter", str(after)),)),
     )
     return Call(operation=Operation.FIND_WALLETS, method="GET", path="/v1/w3s/wallets", query=query)
 
@@ -142,19 +157,13 @@ def ping() -> Call:
 
 def read_created(answer: Answer, order: WalletOrder) -> Settled:
     """Return each member's wallet as Circle made it, now or at the first send. None is missing."""
-    raws = _data(answer, WalletsBody).wallets
+    raws = read_data(answer, WalletsBody).wallets
     return settle_all(order, raws, request_id=answer.request_id)
-
-
-def read_found(answer: Answer, order: WalletOrder, ref_id: str) -> Settled:
-    """Return the wallet that a look-up found; where it found nothing, the member is missing."""
-    raws = _data(answer, WalletsBody).wallets
-    return settle(order, ref_id, raws, adopted=True, request_id=answer.request_id)
 
 
 def read_wallet_set_made(answer: Answer) -> WalletSetMade:
     """Return the wallet set that was made, now or at the first send."""
-    made = _data(answer, WalletSetBody).wallet_set
+    made = read_data(answer, WalletSetBody).wallet_set
     return WalletSetMade(
         wallet_set_id=made.id, is_new=answer.status == _CREATED, circle_request_id=answer.request_id
     )
@@ -162,14 +171,14 @@ def read_wallet_set_made(answer: Answer) -> WalletSetMade:
 
 def read_wallet_set(answer: Answer, wallet_set_id: UUID) -> None:
     """Return where the set exists and is the one that was asked for."""
-    found = _data(answer, WalletSetBody).wallet_set
+    found = read_data(answer, WalletSetBody).wallet_set
     if found.id != wallet_set_id:
         raise BrokenAnswerError(ErrorType.VALIDATION, f"walletSet.id: {found.id}, asked for {wallet_set_id}")
 
 
 def read_public_key(answer: Answer) -> str:
     """Return the public key as PEM text."""
-    return _data(answer, PublicKeyBody).public_key
+    return read_data(answer, PublicKeyBody).public_key
 
 
 def read_pong(answer: Answer) -> None:
@@ -177,7 +186,8 @@ def read_pong(answer: Answer) -> None:
     del answer
 
 
-def _data(answer: Answer, model: type[M]) -> M:
+def read_data(answer: Answer, model: type[M]) -> M:
+    """Return the `data` of an answer; raises `BrokenAnswerError`."""
     try:
         parsed = json.loads(answer.body)
     except (ValueError, RecursionError):

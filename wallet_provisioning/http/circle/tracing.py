@@ -19,6 +19,9 @@ _NAMES = {
     Operation.CREATE_WALLET_SET: "CircleAPI:CreateWalletSet",
     Operation.FIND_WALLETS: "CircleAPI:FindWallets",
     Operation.GET_WALLET_SET: "CircleAPI:GetWalletSet",
+    Operation.LIST_WALLETS: "CircleAPI:ListWallets",
+    Operation.LIST_NEWEST: "CircleAPI:ListNewestWallets",
+    Operation.GET_WALLET: "CircleAPI:GetWallet",
     Operation.GET_PUBLIC_KEY: "CircleAPI:GetPublicKey",
     Operation.PING: "CircleAPI:Ping",
 }

@@ -81,6 +81,7 @@ def _answer(response: httpx.Response, sent: dict[str, str]) -> Answer:
         body=response.content,
         request_id=request_id[:_LONGEST_REQUEST_ID] if request_id else None,
         retry_after=response.headers.get("Retry-After"),
+        link=response.headers.get("Link"),
     )
 
 

@@ -5,10 +5,10 @@ Wallets are matched by refId, never by their place in the list. Of several right
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from wallet_provisioning.http.circle.addresses import is_address
 from wallet_provisioning.http.circle.answers import Duplicate, WalletOrder
@@ -17,6 +17,7 @@ from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.outcomes import Failed, Live
 
 _LONGEST_MESSAGE = 300
+_BODIES = TypeAdapter(list[WalletBody])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,11 @@ class Settled:
     wallets: Mapping[str, Live | Failed]
     missing: tuple[str, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether any member's wallet is wrong."""
+        return any(isinstance(outcome, Failed) for outcome in self.wallets.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +45,31 @@ class _Hit:
 
 def settle_all(order: WalletOrder, raws: Sequence[object], *, request_id: str | None) -> Settled:
     """Read the answer to an order: a member without a wallet in it is `Failed`, not missing."""
+    return _settle_at_once(order, raws, request_id) or _settle_each(order, raws, request_id)
+
+
+def _settle_at_once(order: WalletOrder, raws: Sequence[object], request_id: str | None) -> Settled | None:
+    """Read an answer that is just as ordered, which is far cheaper; None where anything is unusual."""
+    try:
+        wallets = _BODIES.validate_python(raws)
+    except ValidationError:
+        return None
+    by_ref_id = {wallet.ref_id: wallet for wallet in wallets}
+    if not len(wallets) == len(by_ref_id) == len(order.members):
+        return None
+    outcomes: dict[str, Live | Failed] = {}
+    for member in order.members:
+        wallet = by_ref_id.get(member.ref_id)
+        if wallet is None or _stranger(order, member.ref_id, wallet) or _unusable(order, wallet):
+            return None
+        outcomes[member.ref_id] = _live(wallet, adopted=False, request_id=request_id)
+    return Settled(wallets=outcomes)
+
+
+def _settle_each(order: WalletOrder, raws: Sequence[object], request_id: str | None) -> Settled:
     by_ref_id: dict[object, list[object]] = {}
     for raw in raws:
-        by_ref_id.setdefault(_ref_id(raw), []).append(raw)
+        by_ref_id.setdefault(ref_id_of(raw), []).append(raw)
     parts = [
         settle(order, ref_id, by_ref_id.get(ref_id, ()), adopted=False, request_id=request_id)
         for ref_id in (member.ref_id for member in order.members)
@@ -85,6 +113,19 @@ def join(parts: Iterable[Settled]) -> Settled:
         missing=tuple(chain.from_iterable(part.missing for part in parts)),
         duplicates=tuple(chain.from_iterable(part.duplicates for part in parts)),
     )
+
+
+def withhold(found: Settled) -> Settled:
+    """Return a look-up after which the order isn't sent: one of its wallets exists, and is wrong.
+
+    Sending the order could make that one a second time. So those that are missing fail with it.
+    """
+    wrong = next((outcome for outcome in found.wallets.values() if isinstance(outcome, Failed)), None)
+    if wrong is None:
+        return found
+    told = f"not asked for, since another wallet of the same order is wrong: {wrong.message}"
+    withheld = replace(wrong, message=told[:_LONGEST_MESSAGE])
+    return replace(found, wallets={**found.wallets, **dict.fromkeys(found.missing, withheld)}, missing=())
 
 
 def prefer(found: Settled, made: Settled) -> Settled:
@@ -143,7 +184,7 @@ def _unusable(order: WalletOrder, wallet: WalletBody) -> str | None:
     return None
 
 
-def _ref_id(raw: object) -> object:
+def ref_id_of(raw: object) -> object:
     """Return the refId of an unread wallet; Circle's `""` is none."""
     value = raw.get("refId") if isinstance(raw, dict) else None
     return value if isinstance(value, str) and value else None

@@ -19,7 +19,7 @@ class BrokenAnswerError(Exception):
         self.error_type = error_type
 
 
-def _only_text(value: object) -> object:
+def only_text(value: object) -> object:
     """Refuse numbers where pydantic would take them for a time."""
     if not isinstance(value, str | datetime):
         msg = "not a text"
@@ -27,11 +27,13 @@ def _only_text(value: object) -> object:
     return value
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """Part of an answer."""
+
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, hide_input_in_errors=True)
 
 
-class WalletBody(_Body):
+class WalletBody(Body):
     """A wallet, as creation and look-up answer it."""
 
     id: UUID
@@ -42,26 +44,26 @@ class WalletBody(_Body):
     address: str
     blockchain: str
     account_type: str
-    create_date: Annotated[AwareDatetime, BeforeValidator(_only_text)]
+    create_date: Annotated[AwareDatetime, BeforeValidator(only_text)]
 
 
-class WalletsBody(_Body):
+class WalletsBody(Body):
     """The `data` of creation and look-up; each wallet is read by itself, so that one can be wrong."""
 
     wallets: list[object]
 
 
-class _WalletSet(_Body):
+class _WalletSet(Body):
     id: UUID
 
 
-class WalletSetBody(_Body):
+class WalletSetBody(Body):
     """The `data` of everything about one wallet set."""
 
     wallet_set: _WalletSet
 
 
-class PublicKeyBody(_Body):
+class PublicKeyBody(Body):
     """The `data` of the entity's public key."""
 
     public_key: str
