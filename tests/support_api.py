@@ -85,6 +85,8 @@ class SmallDaemon:
     hung: set[str] = field(default_factory=set)
     traces: dict[str, tuple[TracedMessage, ...] | None] = field(default_factory=dict)
     lost: tuple[DeadLetter, ...] = ()
+    standstill: str | None = None
+    hints: int = 0
 
     def actors(self) -> tuple[ActorView, ...]:
         return tuple(self.tree.values())
@@ -147,6 +149,12 @@ class SmallDaemon:
 
     def is_draining(self) -> bool:
         return self.draining
+
+    def stalled(self) -> str | None:
+        return self.standstill
+
+    def orders_changed(self) -> None:
+        self.hints += 1
 
     def accepted(self, accepted: Accepted) -> None:
         self.heard.append(accepted)
@@ -229,6 +237,7 @@ class House:
             chains=Served(["ETH", "SOL", "APTOS"], Environment.SANDBOX),
             clock=clock,
             exposition=exposition,
+            emit=self.events.append,
             options=replace(options or ApiOptions(), port=0),
             tracer=tracer or NoOpTracer(),
         )

@@ -61,6 +61,10 @@ def test_every_call_of_the_contract_is_there() -> None:
         get /api/v1/admin/audit
         get /api/v1/admin/actors
         post /api/v1/admin/actors/{path}/kill
+        get /api/v1/admin/controls
+        post /api/v1/admin/chains/{chain}/breaker
+        post /api/v1/admin/workers/pause
+        post /api/v1/admin/workers/resume
         get /api/v1/admin/actors/{path}/state
         get /api/v1/admin/actors/{path}/trace
         post /api/v1/admin/actors/{path}/trace

@@ -248,6 +248,7 @@ async def test_chains_are_listed_with_their_breakers(house: House) -> None:
                 "reason": "5 timeouts",
                 "in_flight": 0,
                 "waiting": 7,
+                "forced": None,
             }
         ]
     }

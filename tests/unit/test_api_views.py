@@ -221,6 +221,7 @@ def test_a_closed_breaker_has_neither_time_nor_reason() -> None:
         "reason": None,
         "in_flight": 1,
         "waiting": 0,
+        "forced": None,
     }
 
 

@@ -4,12 +4,16 @@ import asyncio
 import itertools
 from collections.abc import Mapping
 
+from wallet_provisioning.actors.listener import LookSoon
 from wallet_provisioning.actors.scheduler import WorkKnown
-from wallet_provisioning.actors.seat import ChainSeat
+from wallet_provisioning.actors.seat import ChainSeat, ChainState
 from wallet_provisioning.daemon.dependencies import Dependencies
+from wallet_provisioning.daemon.preparing import Preparation
+from wallet_provisioning.daemon.progress import Progress
 from wallet_provisioning.http.api.control import (
     ChainView,
     Check,
+    ForcedView,
     KillMode,
     NoAnswerError,
     WorkerStatus,
@@ -18,6 +22,7 @@ from wallet_provisioning.http.api.control import (
 from wallet_provisioning.http.circle.breaker import BreakerState
 from wallet_provisioning.settings import Settings
 from wallet_provisioning.store.accepting import Accepted
+from wallet_provisioning.store.controls import OrderState
 from wallet_provisioning.supervision.deadletters import DeadLetter
 from wallet_provisioning.supervision.inspection import Described
 from wallet_provisioning.supervision.places import ROOT
@@ -43,6 +48,8 @@ class TreeControl:
         root: Root,
         seats: Mapping[str, ChainSeat],
         dependencies: Dependencies,
+        progress: Progress,
+        preparation: Preparation,
     ) -> None:
         """Look at what was built; nothing has to run yet."""
         self._settings = settings
@@ -50,6 +57,8 @@ class TreeControl:
         self._root = root
         self._seats = seats
         self._dependencies = dependencies
+        self._progress = progress
+        self._preparation = preparation
         self._is_ready = False
         self._is_draining = False
 
@@ -129,6 +138,7 @@ class TreeControl:
                 reason=state.reason,
                 in_flight=state.in_flight,
                 waiting=state.waiting,
+                forced=_forced_view(state),
             )
             for state in (seat.state for seat in self._seats.values())
         )
@@ -149,7 +159,15 @@ class TreeControl:
         is_running = self.is_scheduler_running()
         scheduler = Check(ok=is_running, detail="running" if is_running else "not running")
         chains = {f"circle/{state.chain}": _chain_check(state) for state in self.chains()}
-        found = ({"scheduler": scheduler}, self._lost(), chains, self._suspended())
+        progress = self._progress.checks(self._root.views())
+        found = (
+            {"scheduler": scheduler},
+            progress,
+            self._lost(),
+            self._preparation.checks(),
+            chains,
+            self._suspended(),
+        )
         return dict(itertools.chain.from_iterable(checks.items() for checks in found))
 
     def is_ready(self) -> bool:
@@ -159,6 +177,14 @@ class TreeControl:
     def is_draining(self) -> bool:
         """Whether the daemon is on its way out."""
         return self._is_draining
+
+    def stalled(self) -> str | None:
+        """Return why the daemon makes no progress at all, None while it does or has yet to start."""
+        return self._progress.stalled(self._root.view(ROOT))
+
+    def orders_changed(self) -> None:
+        """Have the listener read the standing orders now."""
+        self._tree.listener.tell(LookSoon())
 
     def accepted(self, accepted: Accepted) -> None:
         """Wake the scheduler: there is a job to claim. Safe on any thread."""
@@ -188,6 +214,7 @@ class TreeControl:
             return WorkerStatus.DOWN
         is_hindered = (
             self._dependencies.lost()
+            or self._preparation.checks()
             or self._suspended()
             or any(state is not BreakerState.CLOSED for state in self.breakers().values())
         )
@@ -219,6 +246,19 @@ def _why_silent(view: ActorView) -> str:
         else f"; it has been busy with {work.message} for {work.since.total_seconds():.1f} s"
     )
     return f"{view.path} gave no answer within {_ANSWER_WITHIN:g} s{busy}"
+
+
+def _forced_view(state: ChainState) -> ForcedView | None:
+    order = state.forced
+    if order is None:
+        return None
+    return ForcedView(
+        state="closed" if order.state is OrderState.CLOSED else "open",
+        reason=order.reason,
+        until=order.until,
+        by=order.placed_by,
+        measured=state.measured.value,
+    )
 
 
 def _chain_check(state: ChainView) -> Check:

@@ -13,11 +13,16 @@ from sqlalchemy import func, select
 
 from wallet_provisioning.store.engine import listener_arguments
 from wallet_provisioning.store.errors import StoreUnavailableError
+from wallet_provisioning.store.pooling import is_pooled_async
 from wallet_provisioning.store.transaction import Transaction
 from wallet_provisioning.store.urls import Dialect, parse_url
 
 CHANNEL = "wallet_jobs"
+# What an announcement says: nothing where there is a job to claim, that the standing orders changed, or
+# the id of a daemon that wants to hear itself.
+CONTROLS = "controls"
 _LOOK_EVERY = 0.05
+DEAF_LOOK_EVERY = 2.0
 _ANNOUNCE = select(func.pg_notify(CHANNEL, ""))
 
 
@@ -25,6 +30,12 @@ def announce(tx: Transaction) -> None:
     """Tell the daemons, once the transaction is committed, that a job can be claimed."""
     if tx.dialect == "postgresql":
         tx.execute(_ANNOUNCE)
+
+
+def notify(tx: Transaction, payload: str) -> None:
+    """Tell the daemons something else than that there is work, once the transaction is committed."""
+    if tx.dialect == "postgresql":
+        tx.execute(select(func.pg_notify(CHANNEL, payload)))
 
 
 class Wakeups:
@@ -37,20 +48,23 @@ class Wakeups:
     def __init__(self, database_url: str, dialect: Dialect) -> None:
         """Remember where to listen; nothing is opened yet."""
         self._source = _Notifications(database_url) if dialect == "postgresql" else _Commits(database_url)
-        self._waiting: asyncio.Task[None] | None = None
+        self._waiting: asyncio.Task[str | None] | None = None
 
-    async def next(self) -> None:
-        """Return when there may be work. Raises `StoreUnavailableError`; call again to reconnect."""
+    async def next(self) -> str | None:
+        """Return what was announced, None where it may have been anything.
+
+        Raises `StoreUnavailableError`; call again to reconnect.
+        """
         if self._waiting is None or self._waiting.done():
             self._waiting = asyncio.create_task(self._next())
-        await asyncio.shield(self._waiting)
+        return await asyncio.shield(self._waiting)
 
-    async def _next(self) -> None:
+    async def _next(self) -> str | None:
         try:
             if not self._source.is_open:
                 await self._source.open()
-                return
-            await self._source.wait()
+                return None
+            return await self._source.wait()
         except (psycopg.Error, sqlite3.Error, OSError) as error:
             await self._source.close()
             msg = f"no longer listening for jobs: {' '.join(str(error).split())}"
@@ -65,25 +79,33 @@ class Wakeups:
 
 
 class _Notifications:
-    """LISTEN on a PostgreSQL connection of its own."""
+    """LISTEN on a PostgreSQL connection of its own; behind a pooler, which swallows it, a look now and then."""
 
     def __init__(self, url: str) -> None:
         self._url = parse_url(url)
         self._connection: psycopg.AsyncConnection | None = None
+        self._is_deaf = False
 
     @property
     def is_open(self) -> bool:
-        return self._connection is not None
+        return self._is_deaf or self._connection is not None
 
     async def open(self) -> None:
         arguments = listener_arguments(self._url)
         self._connection = await psycopg.AsyncConnection.connect(**arguments, autocommit=True)
-        await self._connection.execute(f"LISTEN {CHANNEL}")
+        if await is_pooled_async(self._connection):
+            self._is_deaf = True
+            await self.close()
+        else:
+            await self._connection.execute(f"LISTEN {CHANNEL}")
 
-    async def wait(self) -> None:
-        if self._connection is not None:
-            async for _ in self._connection.notifies(stop_after=1):
-                pass
+    async def wait(self) -> str | None:
+        if self._connection is None:
+            await asyncio.sleep(DEAF_LOOK_EVERY)
+            return None
+        # One packet may bring several.
+        heard = {each.payload async for each in self._connection.notifies(stop_after=1)}
+        return heard.pop() if len(heard) == 1 else None
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None

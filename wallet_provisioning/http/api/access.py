@@ -47,12 +47,16 @@ async def check_access(request: web.Request, handler: Handler) -> web.StreamResp
 def require_local(request: web.Request) -> None:
     """Refuse whatever doesn't come from a program on this machine for itself; raises 403."""
     if not _is_loopback(request.remote) or any(name in request.headers for name in _FORWARDED):
-        raise ProblemError(Code.FORBIDDEN, "without a token only callers on this machine are served")
+        raise _not_local(detail="without a token only callers on this machine are served")
     host = request.headers.get("Host", "")
     if not _is_local_host(host):
-        raise ProblemError(Code.FORBIDDEN, "without a token the Host must be localhost or a loopback address")
+        raise _not_local(detail="without a token the Host must be localhost or a loopback address")
     if _is_cross_site(request, host):
-        raise ProblemError(Code.FORBIDDEN, "a browser sent this on behalf of another site")
+        raise _not_local(detail="a browser sent this on behalf of another site")
+
+
+def _not_local(*, detail: str) -> ProblemError:
+    return ProblemError(Code.FORBIDDEN, detail, refused="not_local")
 
 
 def _identify(request: web.Request) -> Caller:
@@ -70,7 +74,9 @@ def _of_token(token: str, options: ApiOptions) -> Caller:
         return Caller(name="admin", may_operate=True)
     if is_reader:
         return Caller(name="reader", may_operate=False)
-    raise _unauthorized(detail="the token isn't known here", more=', error="invalid_token"')
+    raise _unauthorized(
+        detail="the token isn't known here", why="unknown_token", more=', error="invalid_token"'
+    )
 
 
 def _authorize(caller: Caller, *, operates: bool) -> None:
@@ -79,6 +85,7 @@ def _authorize(caller: Caller, *, operates: bool) -> None:
             Code.FORBIDDEN,
             "the read-only token may not do this; use the admin token",
             headers={"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope"'},
+            refused="read_only",
         )
 
 
@@ -86,12 +93,13 @@ def _bearer(request: web.Request) -> str:
     told = request.headers.getall("Authorization", [])
     scheme, _, token = told[0].partition(" ") if len(told) == 1 else ("", "", "")
     if scheme.lower() != "bearer" or not token.strip():
-        raise _unauthorized(detail="send one header `Authorization: Bearer TOKEN`")
+        raise _unauthorized(detail="send one header `Authorization: Bearer TOKEN`", why="no_token")
     return token.strip()
 
 
-def _unauthorized(*, detail: str, more: str = "") -> ProblemError:
-    return ProblemError(Code.UNAUTHORIZED, detail, headers={"WWW-Authenticate": _CHALLENGE + more})
+def _unauthorized(*, detail: str, why: str, more: str = "") -> ProblemError:
+    challenge = {"WWW-Authenticate": _CHALLENGE + more}
+    return ProblemError(Code.UNAUTHORIZED, detail, headers=challenge, refused=why)
 
 
 def _is_same(token: str, expected: str | None) -> bool:

@@ -11,6 +11,7 @@ from wallet_provisioning.http.api.openapi import DOCUMENT, describe
 from wallet_provisioning.http.api.parts import PARTS, Parts
 from wallet_provisioning.http.api.problems import answer_problems
 from wallet_provisioning.http.api.queries import require_no_query
+from wallet_provisioning.http.api.refusals import keep_refusals, note_refusals
 from wallet_provisioning.http.api.routes import ALL_ROUTES
 from wallet_provisioning.http.api.routing import add_routes, route_of
 from wallet_provisioning.http.api.totals import know_totals
@@ -20,13 +21,13 @@ from wallet_provisioning.http.api.tracing import trace_request
 def create_app(parts: Parts) -> web.Application:
     """Return the application, whose resources open when it starts and close when it ends."""
     app = web.Application(
-        middlewares=[trace_request, answer_problems, check_access, check_query],
+        middlewares=[trace_request, answer_problems, note_refusals, check_access, check_query],
         client_max_size=MAX_BODY,
     )
     app[PARTS] = parts
     app[DOCUMENT] = write_json(describe(ALL_ROUTES))
     add_routes(app, ALL_ROUTES)
-    app.cleanup_ctx.extend([open_door, know_totals])
+    app.cleanup_ctx.extend([keep_refusals, open_door, know_totals])
     app.on_response_prepare.append(_add_headers)
     return app
 

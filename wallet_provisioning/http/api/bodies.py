@@ -1,13 +1,13 @@
 """The bodies that requests bring, as pydantic models, and the strict way in."""
 
 import asyncio
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
 from wallet_provisioning.http.api.control import KillMode
-from wallet_provisioning.http.api.fields import ChainName, Reason, UuidText
+from wallet_provisioning.http.api.fields import ChainName, DurationText, Reason, TimeText, UuidText
 from wallet_provisioning.http.api.jsonio import InvalidJsonError, read_json
 from wallet_provisioning.http.api.problems import Code, FieldError, ProblemError
 from wallet_provisioning.jobs.kyc import KycStatus
@@ -57,6 +57,20 @@ class NoteBody(Body):
     """Why an operator does something, for the audit."""
 
     reason: Reason | None = None
+
+
+class OrderBody(Body):
+    """A standing order: why, and until when; without an end it holds until it is withdrawn."""
+
+    reason: Reason
+    until: TimeText | None = None
+    lasts: DurationText | None = Field(default=None, alias="for")
+
+
+class BreakerBody(OrderBody):
+    """What a chain's breaker shall do; `auto` gives it back to what it measures."""
+
+    state: Literal["open", "closed", "auto"]
 
 
 async def read_bytes(request: web.Request) -> bytes:

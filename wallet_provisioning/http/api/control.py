@@ -25,6 +25,17 @@ class WorkerStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForcedView:
+    """What an order makes of a breaker, and what the breaker itself would say."""
+
+    state: Literal["open", "closed"]
+    reason: str
+    until: datetime | None
+    by: str
+    measured: BreakerState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChainView:
     """A chain's breaker and its load. `opened_at` and `reason` are None while it is closed."""
 
@@ -34,6 +45,7 @@ class ChainView:
     reason: str | None
     in_flight: int
     waiting: int
+    forced: ForcedView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +119,12 @@ class Control(Protocol):
 
     def is_draining(self) -> bool:
         """Whether the daemon is on its way out."""
+
+    def stalled(self) -> str | None:
+        """Return why the daemon makes no progress at all and should be started again, None while it does."""
+
+    def orders_changed(self) -> None:
+        """Hear that the standing orders were changed: a hint, which may be lost."""
 
     def accepted(self, accepted: Accepted) -> None:
         """Hear of a job that was committed: a hint for the scheduler, which may be lost."""

@@ -1,17 +1,20 @@
 """The kinds of values that requests carry, each with one strict way to write it."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import BeforeValidator, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from wallet_provisioning.durations import InvalidDurationError, parse_duration
+
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _LIMIT = re.compile(r"[0-9]{1,3}")
 MAX_LIMIT = 200
+MAX_DURATION = timedelta(days=366)
 
 
 def read_uuid(value: object) -> UUID:
@@ -34,6 +37,18 @@ def read_time(value: object) -> datetime:
         raise PydanticCustomError(kind, "must be a time that exists") from error
 
 
+def read_duration(value: object) -> timedelta:
+    """Return a length of time as the settings write it; anything else is a `PydanticCustomError`."""
+    kind = "duration"
+    try:
+        length = parse_duration(value) if isinstance(value, str) else timedelta()
+    except InvalidDurationError as error:
+        raise PydanticCustomError(kind, "must be a duration such as 30m or 2h") from error
+    if not timedelta() < length <= MAX_DURATION:
+        raise PydanticCustomError(kind, "must be a duration such as 30m or 2h, of at most a year")
+    return length
+
+
 def read_limit(value: object) -> int:
     """Return how many rows a page may have, from 1 to 200."""
     if isinstance(value, int):
@@ -47,6 +62,11 @@ def read_limit(value: object) -> int:
 UuidText = Annotated[UUID, PlainValidator(read_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
 TimeText = Annotated[
     datetime, PlainValidator(read_time), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+DurationText = Annotated[
+    timedelta,
+    PlainValidator(read_duration),
+    WithJsonSchema({"type": "string", "examples": ["30m", "2h"]}),
 ]
 Limit = Annotated[
     int,

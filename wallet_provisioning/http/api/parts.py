@@ -12,6 +12,7 @@ from wallet_provisioning.clock import Clock
 from wallet_provisioning.http.api.control import Control
 from wallet_provisioning.jobs.chains import Served
 from wallet_provisioning.store.database import Database
+from wallet_provisioning.telemetry.events import Emit, unheard
 
 Exposition = Callable[[], tuple[str, bytes]]
 
@@ -56,6 +57,7 @@ class Parts:
     clock: Clock
     exposition: Exposition
     options: ApiOptions = ApiOptions()
+    emit: Emit = unheard
     tracer: Tracer = field(default_factory=lambda: trace.get_tracer("wallet-provisioning-worker"))
 
 

@@ -12,8 +12,11 @@ from wallet_provisioning.http.api.shapes import ProbeJson
 from wallet_provisioning.http.api.workers import reach_database
 
 
-async def is_live(_: web.Request) -> web.Response:
-    """Answer at all: the loop turns."""
+async def is_live(request: web.Request) -> web.Response:
+    """Answer at all: the loop turns. 503 where the tree makes no progress; no outage of others shows here."""
+    stalled = request.app[PARTS].control.stalled()
+    if stalled is not None:
+        raise unavailable(stalled)
     return json_response({"status": "live"})
 
 
@@ -45,8 +48,9 @@ ROUTES = (
         handler=is_live,
         access=Access.OPEN,
         name="isLive",
-        summary="Whether the process answers at all.",
+        summary="Whether the process answers and its tree makes progress.",
         answer=Answer(shape=ProbeJson),
+        problems=(Code.UNAVAILABLE,),
     ),
     Route(
         method="GET",

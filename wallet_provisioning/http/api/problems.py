@@ -88,13 +88,18 @@ class ProblemError(Exception):
         *,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        refused: str | None = None,
     ) -> None:
-        """Keep what the answer will say; `headers` are added to it."""
+        """Keep what the answer will say; `headers` are added to it.
+
+        `refused` is a word for why a caller was not let in, for the log and the metrics.
+        """
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
+        self.refused = refused
 
 
 def invalid(*, field: str, message: str) -> ProblemError:

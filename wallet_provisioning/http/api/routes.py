@@ -2,6 +2,7 @@
 
 from wallet_provisioning.http.api import (
     actors,
+    controls,
     dashboard,
     inspecting,
     jobs,
@@ -19,6 +20,7 @@ ALL_ROUTES = (
     *workers.ROUTES,
     *actors.ROUTES,
     *inspecting.ROUTES,
+    *controls.ROUTES,
     *probes.ROUTES,
     *openapi.ROUTES,
     *dashboard.ROUTES,

@@ -13,6 +13,7 @@ from wallet_provisioning.jobs.chains import AccountType
 from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.kyc import KycStatus
 from wallet_provisioning.jobs.states import AuditStatus, JobStatus, WalletStatus
+from wallet_provisioning.store.controls import OrderState
 from wallet_provisioning.supervision.incidents import Why
 from wallet_provisioning.supervision.snapshot import ChildKind, ChildState, EndReason
 
@@ -201,8 +202,18 @@ class DeadLettersJson(TypedDict):
     items: list[DeadLetterJson]
 
 
+class ForcedJson(TypedDict):
+    """An order that forces a breaker; `measured` is what it would say by itself."""
+
+    state: Literal["open", "closed"]
+    reason: str
+    until: TimeJson | None
+    by: str
+    measured: BreakerState
+
+
 class ChainJson(TypedDict):
-    """A chain's breaker and load."""
+    """A chain's breaker and load; `forced` where an order stands above what the breaker measures."""
 
     chain: str
     breaker: BreakerState
@@ -210,6 +221,26 @@ class ChainJson(TypedDict):
     reason: str | None
     in_flight: int
     waiting: int
+    forced: ForcedJson | None
+
+
+class OrderJson(TypedDict):
+    """A standing order; `subject` is a chain, or * for all."""
+
+    kind: str
+    subject: str
+    state: OrderState
+    reason: str
+    placed_by: str
+    placed_at: TimeJson
+    until: TimeJson | None
+
+
+class ControlsJson(TypedDict):
+    """The standing orders in force; `claiming` is null unless an order keeps jobs from being claimed."""
+
+    claiming: OrderJson | None
+    items: list[OrderJson]
 
 
 class WorkerJson(TypedDict):

@@ -36,6 +36,7 @@ def check_signature(request: web.Request, provider_ref: str, body: bytes) -> Non
             Code.UNAUTHORIZED,
             f"{HEADER} must be sha256= and the HMAC of the reference, a dot and the body",
             headers={"WWW-Authenticate": f'HMAC-SHA256 header="{HEADER}"'},
+            refused="bad_signature",
         )
 
 

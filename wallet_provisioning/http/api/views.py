@@ -1,22 +1,25 @@
 """What the house knows, as the API's JSON objects: pure functions, which the command line uses too."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from wallet_provisioning.durations import format_duration
-from wallet_provisioning.http.api.control import ChainView, Check, WorkerView
+from wallet_provisioning.http.api.control import ChainView, Check, ForcedView, WorkerView
 from wallet_provisioning.http.api.shapes import (
     ActorJson,
     AuditJson,
     ChainJson,
     CheckJson,
+    ControlsJson,
     CrashJson,
+    ForcedJson,
     JobDetailJson,
     JobJson,
     KycAnswerJson,
     MetricsDetailJson,
     MetricsJson,
+    OrderJson,
     SchedulerJson,
     StatusJson,
     WalletJson,
@@ -24,6 +27,7 @@ from wallet_provisioning.http.api.shapes import (
 )
 from wallet_provisioning.jobs.moves import ClaimedJob
 from wallet_provisioning.jobs.states import JobStatus
+from wallet_provisioning.store.controls import Order
 from wallet_provisioning.store.kyc import KycAnswer
 from wallet_provisioning.store.reports import Totals
 from wallet_provisioning.store.views import AuditView, JobView, WalletView
@@ -147,6 +151,39 @@ def chain_json(chain: ChainView) -> ChainJson:
         "reason": chain.reason,
         "in_flight": chain.in_flight,
         "waiting": chain.waiting,
+        "forced": None if chain.forced is None else _forced_json(chain.forced),
+    }
+
+
+def controls_json(orders: Sequence[Order]) -> ControlsJson:
+    """Return the standing orders, and which of them keeps jobs from being claimed."""
+    against = next((order for order in orders if order.stops_claiming), None)
+    return {
+        "claiming": None if against is None else order_json(against),
+        "items": [order_json(order) for order in orders],
+    }
+
+
+def order_json(order: Order) -> OrderJson:
+    """Return one standing order."""
+    return {
+        "kind": order.kind,
+        "subject": order.subject,
+        "state": order.state,
+        "reason": order.reason,
+        "placed_by": order.placed_by,
+        "placed_at": time_text(order.placed_at),
+        "until": _time(order.until),
+    }
+
+
+def _forced_json(forced: ForcedView) -> ForcedJson:
+    return {
+        "state": forced.state,
+        "reason": forced.reason,
+        "until": _time(forced.until),
+        "by": forced.by,
+        "measured": forced.measured,
     }
 
 

@@ -65,7 +65,10 @@ function length(ms) {
 
 const COLOURS = {
   good: ["operational", "running", "closed", "completed", "live", "success"],
-  warn: ["degraded", "starting", "restarting", "half_open", "retry", "retry_scheduled", "in_progress", "creating"],
+  warn: [
+    "degraded", "starting", "restarting", "suspended", "half_open", "retry", "retry_scheduled", "in_progress",
+    "creating",
+  ],
   bad: ["down", "not running", "stopped", "open", "failed"],
 };
 const colour = (word) => Object.keys(COLOURS).find((name) => COLOURS[name].includes(word)) || "";
@@ -149,11 +152,20 @@ function showTotals(metrics) {
 
 function showChains(items) {
   rows(at("chains"), items, (one) => one.chain,
-    () => tableRow(["", "", "", "number", "number", "wide"]),
+    () => tableRow(["", "", "", "", "number", "number", "wide"]),
     (row, one) => {
-      fill(row, [one.chain, undefined, ago(one.opened_at), one.in_flight, one.waiting, one.reason]);
+      const force = one.forced;
+      const until = force && force.until ? " until " + new Date(force.until).toLocaleString() : "";
+      const forced = force && `${force.state} by ${force.by}${until}, else ${force.measured}`;
+      fill(row, [one.chain, undefined, forced, ago(one.opened_at), one.in_flight, one.waiting, one.reason]);
       badged(row.cells[1], one.breaker);
     });
+}
+
+function showClaiming(order) {
+  const until = order && order.until ? " until " + new Date(order.until).toLocaleString() : "";
+  set(at("paused"), order && `Nothing is claimed: ${order.state} by ${order.placed_by}${until}, ${order.reason}`);
+  at("paused").hidden = !order;
 }
 
 function buildActor(actor) {
@@ -168,6 +180,12 @@ function buildActor(actor) {
   return row;
 }
 
+function crashed(crash) {
+  const over = crash.message ? ` over ${crash.message}` : "";
+  const trace = crash.trace_id ? `, trace ${crash.trace_id}` : "";
+  return `${ago(crash.at)}: ${crash.reason}${over} in life ${crash.incarnation}, ${crash.error}${trace}`;
+}
+
 function showActors(items) {
   rows(at("actors"), items, (actor) => actor.path, buildActor, (row, actor) => {
     const work = actor.working_on;
@@ -176,10 +194,11 @@ function showActors(items) {
     fill(row, [
       actor.path, undefined, actor.incarnation, actor.restarts, actor.zombies, waiting,
       work && [work.message, work.job_id, "for " + length(work.for_ms)].filter(Boolean).join(" "),
-      crash && `${ago(crash.at)}: ${crash.reason}, ${crash.error}`,
+      crash && crashed(crash),
     ]);
     row.title = actor.class;
-    badged(row.cells[1], actor.state);
+    row.cells[7].title = crash ? [crash.shown, crash.stack].filter(Boolean).join("\n\n") : "";
+    badged(row.cells[1], actor.suspended ? "suspended" : actor.state);
   });
 }
 
@@ -314,14 +333,15 @@ async function poll() {
   try {
     const asked = [
       call("/admin/workers/status"), call("/admin/workers/metrics"), call("/admin/chains"),
-      call("/admin/actors"), call("/admin/jobs?" + jobQuery()),
+      call("/admin/actors"), call("/admin/jobs?" + jobQuery()), call("/admin/controls"),
       state.job ? call("/admin/jobs/" + state.job) : null,
     ];
-    const [status, metrics, chains, actors, jobs, job] = await Promise.all(asked);
+    const [status, metrics, chains, actors, jobs, controls, job] = await Promise.all(asked);
     if (round !== state.round) return; // a later round has begun
     showStatus(status);
     showTotals(metrics);
     showChains(chains.items);
+    showClaiming(controls.claiming);
     showActors(actors.items);
     showJobs(jobs.items);
     if (job && job.id === state.job) showJob(job);
