@@ -11,9 +11,11 @@ from wallet_provisioning.settings import StoreSettings
 from wallet_provisioning.store import schema
 from wallet_provisioning.store.schema import SchemaState
 
+_USABLE = frozenset({SchemaState.CURRENT, SchemaState.NEWER})
+
 
 @click.command()
-@click.option("--check", is_flag=True, help="Change nothing; exit 1 where the schema isn't current.")
+@click.option("--check", is_flag=True, help="Change nothing; exit 1 where a daemon would refuse the schema.")
 @click.pass_obj
 def migrate(environ: Mapping[str, str], *, check: bool) -> int:
     """Bring the database's schema up to this version. It may run beside daemons that work."""
@@ -21,12 +23,12 @@ def migrate(environ: Mapping[str, str], *, check: bool) -> int:
     before = schema.schema_state(url)
     if check:
         show_line(describe(before))
-        return ExitCode.DONE if before is SchemaState.CURRENT else ExitCode.FAILED
-    if before in {SchemaState.ABSENT, SchemaState.OLDER}:
-        schema.migrate(url)
-        show_line("the schema was brought up to date")
-    else:
+        return ExitCode.DONE if before in _USABLE else ExitCode.FAILED
+    if before in {SchemaState.NEWER, SchemaState.TOO_NEW}:
         show_line(describe(before))
+        return ExitCode.DONE if before in _USABLE else ExitCode.FAILED
+    schema.migrate(url)
+    show_line(describe(before) if before is SchemaState.CURRENT else "the schema was brought up to date")
     return ExitCode.DONE
 
 
@@ -38,7 +40,9 @@ def describe(state: SchemaState) -> str:
         case SchemaState.OLDER:
             return "the schema is older than this program; run `wallet-provisioning migrate`"
         case SchemaState.NEWER:
-            return "the schema is newer than this program; update the program"
+            return "the schema is newer than this program, which can still work with it"
+        case SchemaState.TOO_NEW:
+            return "the schema is too new for this program; update the program"
         case SchemaState.ABSENT:
             return "there is no schema yet; run `wallet-provisioning migrate`"
     assert_never(state)

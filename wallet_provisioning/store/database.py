@@ -12,8 +12,9 @@ from sqlalchemy import Connection, select
 
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.store.engine import WAIT_FOR_LOCK, for_reading, for_writing, make_engine
-from wallet_provisioning.store.errors import StoreBusyError, StoreUnavailableError
+from wallet_provisioning.store.errors import StoreBusyError, StoreUnavailableError, StoreUnusableError
 from wallet_provisioning.store.faults import DRIVER_ERRORS, translate
+from wallet_provisioning.store.pooling import POOLED
 from wallet_provisioning.store.transaction import Transaction, with_clock
 from wallet_provisioning.store.urls import Dialect, dialect_of, parse_url
 from wallet_provisioning.telemetry.events import (
@@ -55,6 +56,7 @@ class Database:
         self._turn = threading.Lock()
         self._reachable = threading.Lock()
         self._lost_at: timedelta | None = None
+        self._is_unwritable = False
 
     @property
     def is_reachable(self) -> bool:
@@ -86,11 +88,14 @@ class Database:
         started = self._clock.monotonic()
         outcome = "rolled_back"
         try:
-            with self._door(), self._writer_turn(), self._engine.connect() as plain:
+            with self._door(writes=True), self._writer_turn(), self._engine.connect() as plain:
                 connection = for_writing(plain)
+                before = _changes(plain)
                 with connection.begin():
                     tx = self._transaction(connection, actor, reason)
                     yield tx
+                if self._is_unwritable and _has_written(plain, before):
+                    self._is_unwritable = False
             outcome = "committed"
         except StoreUnavailableError:
             outcome = "unavailable"
@@ -106,6 +111,11 @@ class Database:
         with self.read() as connection:
             connection.execute(select(1))
 
+    def has_pooler(self) -> bool:
+        """Return whether a pooler such as PgBouncer stands before the server; may raise as a read does."""
+        with self.read() as connection:
+            return POOLED in connection.info
+
     def close(self) -> None:
         """Close the pooled connections. Those in use close when they are returned."""
         self._engine.dispose()
@@ -114,7 +124,7 @@ class Database:
         return Transaction(connection, actor=actor, reason=reason, dialect=self.dialect, clock=self._clock)
 
     @contextmanager
-    def _door(self) -> Iterator[None]:
+    def _door(self, *, writes: bool = False) -> Iterator[None]:
         try:
             yield
         except DRIVER_ERRORS as error:
@@ -122,6 +132,7 @@ class Database:
             if fault is None:
                 raise
             if isinstance(fault, StoreUnavailableError) and not isinstance(fault, StoreBusyError):
+                self._is_unwritable |= writes and isinstance(fault, StoreUnusableError)
                 self._note_loss(str(fault))
             raise fault from error
         self._note_success()
@@ -149,9 +160,20 @@ class Database:
         self._emit(DependencyLost(name="database", error=error))
 
     def _note_success(self) -> None:
-        if self._lost_at is None:
+        # On a full disk one can still read, and write nothing at all: only what was written ends that state.
+        if self._lost_at is None or self._is_unwritable:
             return
         with self._reachable:
             lost_at, self._lost_at = self._lost_at, None
         if lost_at is not None:
             self._emit(DependencyBack(name="database", after=self._clock.monotonic() - lost_at))
+
+
+def _has_written(connection: Connection, before: int) -> bool:
+    """Return whether rows were changed since; PostgreSQL refuses even a lock where it can't write."""
+    return connection.dialect.name == "postgresql" or _changes(connection) != before
+
+
+def _changes(connection: Connection) -> int:
+    """Return how many rows an SQLite connection has changed so far."""
+    return int(getattr(connection.connection.dbapi_connection, "total_changes", 0))

@@ -2,9 +2,11 @@
 
 PostgreSQL: every wait has an end, plans are made for the values at hand (generic ones cost 18 % of
 the throughput), and a connection that lay idle is tried before it is used, so that a restarted server
-costs no operation. SQLite: the driver's own transactions are turned off, since they begin too late.
+costs no operation. Behind a pooler (see `pooling`) the limits are set anew in each transaction, which
+costs it a round trip, and nothing is prepared. SQLite: the driver's own transactions are turned off, since they begin too late.
 """
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -20,6 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.store.errors import StoreUnusableError
+from wallet_provisioning.store.pooling import POOLED, is_pooled
 from wallet_provisioning.store.texts import dump_document
 from wallet_provisioning.store.urls import dialect_of
 
@@ -40,6 +43,11 @@ _POSTGRESQL_ARGUMENTS = {
 _POSTGRESQL_SESSION = (
     "SET statement_timeout = '8s'; SET lock_timeout = '5s'; SET plan_cache_mode = force_custom_plan; "
     "SET jit = off; SET timezone = 'UTC'; SET client_encoding = 'UTF8'"
+)
+# A pooler carries these two along with its client, and nothing else that is set.
+_POOLED_SESSION = "SET timezone = 'UTC'; SET client_encoding = 'UTF8'"
+_POOLED_TRANSACTION = (
+    "SET LOCAL statement_timeout = '8s'; SET LOCAL lock_timeout = '5s'; SET LOCAL jit = off"
 )
 _SQLITE_SESSION = (
     f"PRAGMA busy_timeout = {int(WAIT_FOR_LOCK.total_seconds() * 1000)}",
@@ -62,10 +70,12 @@ def make_engine(url: URL, *, clock: Clock, pool_size: int, application_name: str
         connect_args=_sqlite_arguments() if is_sqlite else postgresql_arguments(url, application_name),
     )
     if is_sqlite:
+        event.listen(engine, "do_connect", partial(_create_private, Path(str(url.database))))
         event.listen(engine, "connect", partial(_set_up_sqlite, Path(str(url.database)).parent))
         event.listen(engine, "begin", _begin_sqlite)
     else:
         event.listen(engine, "connect", _set_up_postgresql)
+        event.listen(engine, "begin", _begin_postgresql)
         _try_idle_connections(engine, clock)
     return engine
 
@@ -102,6 +112,16 @@ def _sqlite_arguments() -> dict[str, Any]:
     return {"check_same_thread": False, "timeout": WAIT_FOR_LOCK.total_seconds()}
 
 
+def _create_private(file: Path, *arguments: object) -> None:
+    """Make a new file for this user alone; SQLite gives the files beside it the same rights.
+
+    Where that fails SQLite says why.
+    """
+    del arguments
+    with contextlib.suppress(OSError):
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
 def _set_up_sqlite(folder: Path, connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
     del entry
     connection.isolation_level = None
@@ -131,10 +151,19 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _set_up_postgresql(connection: psycopg.Connection, entry: ConnectionPoolEntry) -> None:
-    del entry
     connection.autocommit = True
-    connection.execute(_POSTGRESQL_SESSION)
+    if is_pooled(connection):
+        entry.info[POOLED] = True
+        connection.prepare_threshold = None
+        connection.execute(_POOLED_SESSION)
+    else:
+        connection.execute(_POSTGRESQL_SESSION)
     connection.autocommit = False
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if POOLED in connection.info:
+        connection.exec_driver_sql(_POOLED_TRANSACTION)
 
 
 def _try_idle_connections(engine: Engine, clock: Clock) -> None:

@@ -38,6 +38,14 @@ class SchemaTooOldError(StoreError):
     """The database's schema is older than this program; run `wallet-provisioning migrate`."""
 
 
+class SchemaTooNewError(StoreError):
+    """The database's schema is too new for this program; update the program."""
+
+
+class AuditKeyError(StoreError, ValueError):
+    """A key must be 64 hexadecimal characters; `wallet-provisioning audit key --new` makes one."""
+
+
 class WrongEnvironmentError(StoreError):
     """The database belongs to another Circle environment or wallet set; use another database or key."""
 
@@ -48,6 +56,17 @@ class RowRefusedError(StoreError):
 
 class ConflictError(StoreError):
     """The state of what is named forbids this; the message says which state."""
+
+
+class CreationHeldError(StoreError):
+    """Nothing is created for the time being; the message says why, and what to do."""
+
+
+class ReconcileTakenError(StoreError):
+    """Another reconcile is at work on this database; wait until it has ended.
+
+    One that was killed blocks the next for up to a minute.
+    """
 
 
 class NotFoundError(StoreError):

@@ -34,13 +34,13 @@ _LOST_CLASSES = frozenset({"08", "53", "57"})
 
 _SQLITE_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 _SQLITE_UNUSABLE = {
-    sqlite3.SQLITE_FULL: "its disk is full",
-    sqlite3.SQLITE_READONLY: "it is read-only",
-    sqlite3.SQLITE_CORRUPT: "the file is damaged",
-    sqlite3.SQLITE_NOTADB: "the file is no SQLite database",
-    sqlite3.SQLITE_CANTOPEN: "the file can't be opened",
-    sqlite3.SQLITE_PERM: "access to the file is denied",
-    sqlite3.SQLITE_IOERR: "reading or writing the file failed",
+    sqlite3.SQLITE_FULL: "its disk is full; free some space",
+    sqlite3.SQLITE_READONLY: "it is read-only; let this user write to the file and its folder",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged; stop the daemon and restore a backup",
+    sqlite3.SQLITE_NOTADB: "the file is no SQLite database; name another file in DATABASE_URL",
+    sqlite3.SQLITE_CANTOPEN: "the file can't be opened; check that its folder is there and writable",
+    sqlite3.SQLITE_PERM: "access to the file is denied; let this user read and write it",
+    sqlite3.SQLITE_IOERR: "reading or writing the file failed; check the disk and the space on it",
 }
 _SQLITE_REFUSED = frozenset({sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG})
 _PRIMARY_CODE = 0xFF
@@ -94,7 +94,7 @@ def _from_sqlite(error: sqlite3.Error) -> StoreError | None:
         return None
     primary = code & _PRIMARY_CODE
     if primary in _SQLITE_BUSY:
-        return StoreBusyError(f"the database file is locked: {_one_line(error)}")
+        return StoreBusyError("another program holds the database file locked; close that program")
     if primary in _SQLITE_UNUSABLE:
         return StoreUnusableError(f"the database can't be used: {_SQLITE_UNUSABLE[primary]}")
     if primary in _SQLITE_REFUSED:

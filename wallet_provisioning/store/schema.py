@@ -1,6 +1,8 @@
 """Brings the schema up and says whether it is; the migrations ship with the package.
 
 Any number of programs may migrate at once: they take turns, and all but the first find nothing to do.
+A daemon of the version before works on beside a newer schema, unless a migration says that it can't:
+then `schema_compatibility` names the oldest program that can, which older ones read.
 """
 
 from collections.abc import Callable
@@ -11,13 +13,15 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, text
+from sqlalchemy import URL, Connection, Engine, inspect, select, text
 
 from wallet_provisioning.clock import SystemClock
+from wallet_provisioning.store.audit_clock import put_forward, runs_behind
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.engine import for_writing, make_engine
-from wallet_provisioning.store.errors import SchemaTooOldError
+from wallet_provisioning.store.errors import SchemaTooNewError, SchemaTooOldError
 from wallet_provisioning.store.faults import DRIVER_ERRORS, translate
+from wallet_provisioning.store.tables import schema_compatibility
 from wallet_provisioning.store.urls import parse_url, sqlite_file
 
 _MIGRATIONS = "wallet_provisioning.migrations"
@@ -31,6 +35,7 @@ class SchemaState(StrEnum):
     CURRENT = "current"
     OLDER = "older"
     NEWER = "newer"
+    TOO_NEW = "too_new"
     ABSENT = "absent"
 
 
@@ -39,7 +44,7 @@ def migrate(url: str, *, revision: str = _HEAD) -> None:
 
     Waits up to a minute for another program that migrates. Raises `StoreUnavailableError`.
     """
-    _run(url, lambda config: command.upgrade(config, revision))
+    _run(url, lambda config: command.upgrade(config, revision), and_then=put_forward)
 
 
 def downgrade(url: str, revision: str) -> None:
@@ -60,23 +65,43 @@ def schema_state(url: str) -> SchemaState:
 
 
 def require_current(database: Database) -> None:
-    """Raise `SchemaTooOldError` where the schema is older than the program or absent; newer is fine."""
+    """Return where the program can work with the schema: its own, or a newer one that says so.
+
+    Raises `SchemaTooOldError` where it is older or absent, `SchemaTooNewError` where it is too new.
+    """
     state = _state(database)
     if state in {SchemaState.OLDER, SchemaState.ABSENT}:
         msg = f"the database's schema is {state}; run `wallet-provisioning migrate`"
         raise SchemaTooOldError(msg)
+    if state is SchemaState.TOO_NEW:
+        raise SchemaTooNewError(SchemaTooNewError.__doc__)
+    with database.read() as connection:
+        if runs_behind(connection):
+            msg = "the database was restored from a dump; run `wallet-provisioning migrate` once"
+            raise SchemaTooOldError(msg)
 
 
 def _state(database: Database) -> SchemaState:
     with database.read() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
+        oldest = None if found is None else _oldest_program(connection)
     scripts = ScriptDirectory.from_config(_config())
+    head = scripts.get_current_head()
     if found is None:
         return SchemaState.ABSENT
-    if found == scripts.get_current_head():
+    if found == head:
         return SchemaState.CURRENT
-    known = {script.revision for script in scripts.walk_revisions()}
-    return SchemaState.OLDER if found in known else SchemaState.NEWER
+    if found in {script.revision for script in scripts.walk_revisions()}:
+        return SchemaState.OLDER
+    # Revisions are numbered with leading zeros, so their order is that of their texts.
+    return SchemaState.TOO_NEW if oldest is not None and oldest > str(head) else SchemaState.NEWER
+
+
+def _oldest_program(connection: Connection) -> str | None:
+    """Return the newest revision of the oldest program that may work with the schema, if it says so."""
+    if not inspect(connection).has_table(schema_compatibility.name):
+        return None
+    return connection.execute(select(schema_compatibility.c.oldest_program)).scalar()
 
 
 def _config(connection: Connection | None = None) -> Config:
@@ -86,12 +111,16 @@ def _config(connection: Connection | None = None) -> Config:
     return config
 
 
-def _run(url: str, work: Callable[[Config], None]) -> None:
+def _run(
+    url: str, work: Callable[[Config], None], *, and_then: Callable[[Connection], None] | None = None
+) -> None:
     engine = _engine(parse_url(url))
     try:
         with engine.connect() as plain, for_writing(plain).begin():
             _take_turn(plain)
             work(_config(plain))
+            if and_then is not None:
+                and_then(plain)
     except DRIVER_ERRORS as error:
         fault = translate(error)
         if fault is None:

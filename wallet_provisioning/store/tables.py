@@ -8,9 +8,11 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    FetchedValue,
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -85,6 +87,7 @@ request_keys = Table(
     ),
     Column("created_at", Time, nullable=False),
 )
+Index("ix_request_keys_job", request_keys.c.job_id)
 
 circle_requests = Table(
     "circle_requests",
@@ -178,10 +181,38 @@ audit_logs = Table(
     Column("trace_id", Words),
     Column("job_id", Id),
     Column("epoch", Integer),
+    # The database numbers the rows by itself: nobody writes this.
+    Column("position", BigInteger, nullable=False, server_default=FetchedValue()),
     CheckConstraint("status IN ('success', 'failed', 'retry_scheduled')", name="ck_audit_status"),
 )
 Index("ix_audit_user", audit_logs.c.user_id, audit_logs.c.id)
 Index("ix_audit_job", audit_logs.c.job_id, audit_logs.c.id)
+Index("ix_audit_position", audit_logs.c.position)
+
+audit_seals = Table(
+    "audit_seals",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("previous", String(64), nullable=False),
+    Column("row_count", Integer, nullable=False),
+    Column("first_id", Id, nullable=False),
+    Column("last_id", Id, nullable=False),
+    Column("last_position", BigInteger, nullable=False),
+    Column("leaves", LargeBinary, nullable=False),
+    Column("root", String(64), nullable=False),
+    Column("sealed_at", Time, nullable=False),
+    Column("public_key", String(64), nullable=False),
+    Column("head", String(64), nullable=False),
+    Column("signature", String(128), nullable=False),
+)
+
+schema_compatibility = Table(
+    "schema_compatibility",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("oldest_program", String(32), nullable=False),
+    CheckConstraint("id = 1", name="ck_compatibility_single"),
+)
 
 deployment = Table(
     "deployment",
@@ -212,3 +243,85 @@ job_error_totals = Table(
     Column("error_type", String(32), primary_key=True),
     Column("count", BigInteger, nullable=False),
 )
+
+controls = Table(
+    "controls",
+    metadata,
+    Column("kind", String(48), primary_key=True),
+    Column("subject", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("placed_by", Words, nullable=False),
+    Column("placed_at", Time, nullable=False),
+    Column("until", Time),
+    CheckConstraint("state IN ('open', 'closed', 'paused', 'held')", name="ck_controls_state"),
+)
+
+daemons = Table(
+    "daemons",
+    metadata,
+    Column("boot_id", Id, primary_key=True),
+    Column("version", String(32), nullable=False),
+    Column("environment", String(16), nullable=False),
+    Column("hostname", Words, nullable=False),
+    Column("started_at", Time, nullable=False),
+    Column("seen_at", Time, nullable=False),
+)
+
+reconciliation = Table(
+    "reconciliation",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("holder", Id),
+    Column("lease_until", Time),
+    Column("started_at", Time),
+    Column("finished_at", Time),
+    Column("findings", Document),
+    CheckConstraint("id = 1", name="ck_reconciliation_single"),
+)
+
+reconciliation_seen = Table(
+    "reconciliation_seen",
+    metadata,
+    Column("circle_wallet_id", Id, primary_key=True),
+)
+
+reconciliation_strays = Table(
+    "reconciliation_strays",
+    metadata,
+    Column("circle_wallet_id", Id, primary_key=True),
+    Column("ref_id", Words, nullable=False),
+    Column("blockchain", String(32), nullable=False),
+    Column("account_type", String(8), nullable=False),
+    Column("address", Words, nullable=False),
+    Column("wallet_set_id", Id, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("circle_created_at", Time, nullable=False),
+    Column("user_id", Id),
+    Column("chain", Words),
+    Column("name", Words, nullable=False),
+)
+Index(
+    "ix_strays_reference",
+    reconciliation_strays.c.ref_id,
+    reconciliation_strays.c.blockchain,
+    reconciliation_strays.c.circle_created_at,
+    reconciliation_strays.c.circle_wallet_id,
+)
+
+unclaimed_wallets = Table(
+    "unclaimed_wallets",
+    metadata,
+    Column("circle_wallet_id", Id, primary_key=True),
+    Column("ref_id", Words, nullable=False),
+    Column("blockchain", String(32), nullable=False),
+    Column("account_type", String(8), nullable=False),
+    Column("address", Words, nullable=False),
+    Column("wallet_set_id", Id, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("circle_created_at", Time, nullable=False),
+    Column("user_id", Id),
+    Column("chain", Words),
+    Column("found_at", Time, nullable=False),
+)
+Index("ix_unclaimed_reference", unclaimed_wallets.c.ref_id)

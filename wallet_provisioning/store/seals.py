@@ -1,0 +1,155 @@
+"""Seals: signed checkpoints over the audit, each over the one before, so that no row changes unseen.
+
+Theory of operation. The audit is sealed in the order of the rows' positions, off the hot path. A row is
+sealed once it is settled: on PostgreSQL its position is its transaction's id, and every transaction that
+has one up to there has ended, so that no row can come in late. A seal holds the rows' ids and half of
+each row's SHA-256 (which say what was changed), a root over the whole of them, and the head: a hash of all
+that the seal says, the head of the seal before included. The head is signed.
+
+Sealing the stream of each job, once it is finished, lost: a wallet that is recorded after its job's end,
+a job that an operator starts again and rows of two daemons whose clocks differ would need exceptions, and
+each exception is a hole. With positions nothing is ever late, so an inserted row is always a breach.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, func, insert, select, text
+
+from wallet_provisioning.store.signing import Signer
+from wallet_provisioning.store.tables import audit_logs, audit_seals
+from wallet_provisioning.store.trail import (
+    START,
+    Place,
+    TrailRow,
+    canonical,
+    is_after,
+    is_settled,
+    read_trail,
+)
+from wallet_provisioning.store.transaction import Transaction
+
+NO_HEAD = "0" * 64
+_ID_BYTES = 16
+_LEAF_BYTES = 32
+_TURN = 0x7365616C
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """One seal. `head` and `signature` follow from the rest; `last_*` say where its rows end."""
+
+    number: int
+    previous: str
+    row_count: int
+    first_id: UUID
+    last_id: UUID
+    last_position: int
+    leaves: bytes
+    root: str
+    sealed_at: datetime
+    public_key: str
+    head: str
+    signature: str
+
+    @property
+    def place(self) -> Place:
+        """Where the last row of the seal stands."""
+        return Place(position=self.last_position, id=self.last_id)
+
+    def expected(self) -> list[tuple[UUID, bytes]]:
+        """Return the rows' ids, each with half of its digest."""
+        parts = [self.leaves[at : at + _LEAF_BYTES] for at in range(0, len(self.leaves), _LEAF_BYTES)]
+        return [(UUID(bytes=part[:_ID_BYTES].ljust(_ID_BYTES)), part[_ID_BYTES:]) for part in parts]
+
+    def true_head(self) -> str:
+        """Return the head that follows from what the seal says."""
+        said = {name: value for name, value in asdict(self).items() if name not in {"head", "signature"}}
+        said["leaves"] = hashlib.sha256(self.leaves).hexdigest()
+        return hashlib.sha256(canonical(said).encode()).hexdigest()
+
+
+def seal_next(tx: Transaction, signer: Signer, *, limit: int = 1000) -> Seal | None:
+    """Seal the next rows that are settled; None where there are none, or another daemon is at it."""
+    if not _is_our_turn(tx):
+        return None
+    last = last_seal(tx.connection)
+    after = START if last is None else last.place
+    rows = read_trail(tx.connection, after, limit=limit, conditions=is_settled(tx.dialect))
+    if not rows:
+        return None
+    seal = _make(last, rows, signer, tx.read_clock())
+    tx.execute(insert(audit_seals).values(**asdict(seal)))
+    return seal
+
+
+def last_seal(connection: Connection) -> Seal | None:
+    """Return the newest seal."""
+    row = (
+        connection.execute(select(audit_seals).order_by(audit_seals.c.number.desc()).limit(1))
+        .mappings()
+        .one_or_none()
+    )
+    return None if row is None else Seal(**row)
+
+
+def read_seals(connection: Connection, after: int, limit: int) -> tuple[Seal, ...]:
+    """Return the seals whose numbers follow `after`."""
+    query = select(audit_seals).where(audit_seals.c.number > after).order_by(audit_seals.c.number)
+    return tuple(Seal(**row) for row in connection.execute(query.limit(limit)).mappings())
+
+
+def count_sealed(connection: Connection) -> int:
+    """Return how many rows all seals together hold."""
+    total = select(func.coalesce(func.sum(audit_seals.c.row_count), 0))
+    return int(connection.execute(total).scalar_one())
+
+
+def count_unsealed(connection: Connection, after: Place) -> int:
+    """Return how many rows stand after the last seal."""
+    query = select(func.count()).select_from(audit_logs).where(is_after(after))
+    return int(connection.execute(query).scalar_one())
+
+
+def root_of(rows: Sequence[tuple[UUID, bytes]]) -> str:
+    """Return the hash over rows, by their ids and whole digests."""
+    return hashlib.sha256(b"".join(row_id.bytes + digest for row_id, digest in rows)).hexdigest()
+
+
+def half(digest: bytes) -> bytes:
+    """Return the part of a digest that a seal keeps of each row."""
+    return digest[: _LEAF_BYTES - _ID_BYTES]
+
+
+def _make(last: Seal | None, rows: Sequence[TrailRow], signer: Signer, moment: datetime) -> Seal:
+    digests = list(_digests(rows))
+    seal = Seal(
+        number=1 if last is None else last.number + 1,
+        previous=NO_HEAD if last is None else last.head,
+        row_count=len(rows),
+        first_id=rows[0].place.id,
+        last_id=rows[-1].place.id,
+        last_position=rows[-1].place.position,
+        leaves=b"".join(row_id.bytes + half(digest) for row_id, digest in digests),
+        root=root_of(digests),
+        sealed_at=moment,
+        public_key=signer.public_key,
+        head="",
+        signature="",
+    )
+    head = seal.true_head()
+    return Seal(**{**asdict(seal), "head": head, "signature": signer.sign(head)})
+
+
+def _digests(rows: Sequence[TrailRow]) -> Iterator[tuple[UUID, bytes]]:
+    return ((row.place.id, row.digest) for row in rows)
+
+
+def _is_our_turn(tx: Transaction) -> bool:
+    """One daemon seals at a time; the others leave it to that one."""
+    if tx.dialect == "sqlite":
+        return True
+    return bool(tx.execute(text("SELECT pg_try_advisory_xact_lock(:turn)"), {"turn": _TURN}).scalar())
