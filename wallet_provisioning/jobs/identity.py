@@ -35,7 +35,7 @@ def wallet_set_key(environment: str, name: str, generation: int = 0) -> UUID:
     return _as_uuid4(_digest(_WALLET_SET, environment, name, str(generation)))
 
 
-def reference(wallet_set_id: str, user_id: UUID, chain: str) -> str:
+def reference(wallet_set_id: str, user_id: UUID | str, chain: str) -> str:
     """Return the refId of a user's wallet on a chain: 43 characters, of the 100 that Circle allows."""
     return "wp-" + _digest(_REFERENCE, wallet_set_id, str(user_id), chain).hex()[:_REFERENCE_LENGTH]
 

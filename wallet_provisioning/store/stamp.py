@@ -44,6 +44,14 @@ def stamp_environment(tx: Transaction, environment: str, wallet_set_id: UUID | N
     return lock_stamp(tx)
 
 
+def require_wallet_set(tx: Transaction, wallet_set_id: UUID | None) -> None:
+    """Raise `WrongEnvironmentError` where the database belongs to another wallet set than the one named.
+
+    One that is named for the first time is stamped once Circle is known to have it.
+    """
+    _compare_sets(lock_stamp(tx), wallet_set_id)
+
+
 def read_stamp(connection: Connection) -> Stamp | None:
     """Return the stamp, None before the first start."""
     row = connection.execute(select(deployment)).one_or_none()
@@ -74,6 +82,10 @@ def _compare(stamp: Stamp, environment: str, wallet_set_id: UUID | None) -> None
             f"for {environment}; use another database or another key"
         )
         raise WrongEnvironmentError(msg)
+    _compare_sets(stamp, wallet_set_id)
+
+
+def _compare_sets(stamp: Stamp, wallet_set_id: UUID | None) -> None:
     if stamp.wallet_set_id is not None and wallet_set_id not in {None, stamp.wallet_set_id}:
         msg = (
             f"this database belongs to wallet set {stamp.wallet_set_id}, but CIRCLE_WALLET_SET_ID is "

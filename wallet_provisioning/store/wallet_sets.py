@@ -18,16 +18,17 @@ def wallet_set_id(connection: Connection) -> UUID | None:
     return None if stamp is None else stamp.wallet_set_id
 
 
-def save_wallet_set(tx: Transaction, *, circle_wallet_set_id: UUID, name: str) -> UUID:
+def save_wallet_set(tx: Transaction, *, circle_wallet_set_id: UUID, name: str, is_made: bool = True) -> UUID:
     """Keep the wallet set that Circle made; returns the one that counts, which the first writer set.
 
+    One that is not `is_made` but named by the settings is only written into the stamp.
     Raises `NotFoundError` where the database was never stamped.
     """
     stamp = lock_stamp(tx)
     winner = stamp.wallet_set_id or circle_wallet_set_id
     if stamp.wallet_set_id is None:
         fill_wallet_set(tx, winner)
-    if winner == circle_wallet_set_id and _insert(tx, winner, name):
+    if is_made and winner == circle_wallet_set_id and _insert(tx, winner, name):
         after = {"circle_wallet_set_id": str(winner), "name": name}
         write_audit(
             tx,
