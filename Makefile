@@ -51,6 +51,10 @@ format: $(VENV)/development ## write format and safe fixes of style
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
+.PHONY: simulation
+simulation: $(VENV)/development ## run 500 simulated worlds full of faults; ARGS='--seeds 9 --seed 7' for others
+	$(BIN)/python -m tests.simulation $(or $(ARGS),--seeds 500)
+
 .PHONY: docs
 docs: $(VENV)/development ## write the generated pages of docs/ again
 	$(BIN)/python -m wallet_provisioning.jobs.diagram > docs/job-states.md

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import crash, endtoend, memory, tell
+from benchmarks import budget, crash, endtoend, memory, tell
 from benchmarks.harness import Report
 from benchmarks.printing import as_json, show
 
@@ -42,6 +42,11 @@ BENCHMARKS = {
         about="jobs a second of a whole daemon on SQLite and PostgreSQL, and where its time goes",
         options=endtoend.Options(),
         measure=endtoend.measure,
+    ),
+    "budget": Benchmark(
+        about="how much of Circle's 10 creations a second a daemon uses",
+        options=budget.Options(),
+        measure=budget.measure,
     ),
 }
 

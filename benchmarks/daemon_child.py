@@ -18,6 +18,7 @@ from benchmarks.counting import Post, count_messages
 from benchmarks.threads import Reading, Sampler, read_threads
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.daemon import Daemon
+from wallet_provisioning.daemon.garbage import tame_collector
 from wallet_provisioning.daemon.surroundings import telemetry_options
 from wallet_provisioning.settings import Settings
 from wallet_provisioning.telemetry.events import Event, JobMoved, TransactionEnded
@@ -99,6 +100,7 @@ async def _run(warm: int, stop: int, *, inspects: bool) -> dict[str, Any]:
         count_messages(telemetry.post)
     daemon = Daemon(settings, telemetry=telemetry, leaving=leaving)
     await daemon.open()
+    tame_collector()
     await daemon.wait()
     await daemon.close()
     await asyncio.to_thread(telemetry.close)

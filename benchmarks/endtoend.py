@@ -68,7 +68,7 @@ def _settings(url: str, circle: str, pool: int) -> Mapping[str, str]:
 def run_daemon(url: str, circle: str, load: Load, *extra: str) -> dict[str, Any]:
     """Run a daemon over a filled database in a process of its own, and return what it measured."""
     marks = (str(load.warm), str(load.warm + load.counted))
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         run = subprocess.run(  # noqa: S603 - our own module
             [sys.executable, "-m", "benchmarks.daemon_child", *marks, *extra],

@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -24,9 +24,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from sqlalchemy import Connection
 
 from tests.support_store import ETH, LEASE, WALLET_SET, Events, accept, job_of, live, request
+from wallet_provisioning.actors.housekeeping import Housekeeping
 from wallet_provisioning.actors.job import JobActor
 from wallet_provisioning.actors.scheduler import WorkKnown
 from wallet_provisioning.actors.seat import ChainSeat
+from wallet_provisioning.actors.shared import Shared
 from wallet_provisioning.actors.walletset import WalletSetOptions
 from wallet_provisioning.clock import ManualClock
 from wallet_provisioning.http.circle.answers import (
@@ -43,6 +45,8 @@ from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.moves import ClaimedJob
 from wallet_provisioning.jobs.outcomes import Live
 from wallet_provisioning.jobs.states import JobStatus
+from wallet_provisioning.reconcile.asking import WalletReader
+from wallet_provisioning.store.daemons import Presence
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.errors import StoreUnavailableError
 from wallet_provisioning.store.schema import migrate
@@ -198,7 +202,11 @@ class Production:
         chains: Sequence[Chain] = (ETH,),
         job_actors: int = 5,
         wallet_set: UUID | None = WALLET_SET,
+        reader: WalletReader | None = None,
+        reconcile_every: timedelta = timedelta(),
         seed: int = 1,
+        presence: Presence | None = None,
+        housekeeping: Housekeeping | None = None,
     ) -> None:
         self.clock = ManualClock()
         self.runtime = SimRuntime(seed, clock=self.clock)
@@ -206,7 +214,8 @@ class Production:
         self.database = FragileDatabase(folder, self.clock, self.events)
         self.circle = FakeCircle()
         self.ear = FakeEar()
-        self.seats = {chain.name: ChainSeat(chain.name) for chain in chains}
+        self.shared = Shared()
+        self.seats = {chain.name: ChainSeat(chain.name, self.shared) for chain in chains}
         self._names = tuple(self.seats)
         parts = TreeParts(
             database=self.database,
@@ -218,8 +227,16 @@ class Production:
             clock=self.clock,
             chance=Random(seed),
             emit=self.events,
+            shared=self.shared,
+            presence=presence,
+            reader=reader,
         )
-        self.tree = build_tree(parts, _options(job_actors, wallet_set))
+        options = replace(
+            _options(job_actors, wallet_set),
+            housekeeping=housekeeping or Housekeeping(),
+            reconcile_interval=reconcile_every,
+        )
+        self.tree = build_tree(parts, options)
         self.root = Root(self.tree.root, runtime=self.runtime, clock=self.clock, on_end=_ended)
 
     def __enter__(self) -> Self:

@@ -6,15 +6,18 @@
     ├─ jobs      the pool of job actors, drained together
     ├─ scheduler
     ├─ rescuer
+    ├─ sealer    only with a key to sign the audit
+    ├─ sweeper   only with a retention
     ├─ listener
+    ├─ reconciler  only with an interval
     └─ intake    only with Redis
 
 They start from the top and stop from the bottom: first nothing comes in, then nothing is claimed, then
 jobs end, calls end, and the last results are committed.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
 from typing import assert_never
@@ -22,18 +25,24 @@ from uuid import UUID
 
 from wallet_provisioning.actors.calls import CircleCalls
 from wallet_provisioning.actors.circle import CircleActor, CircleMessage, CircleOptions
+from wallet_provisioning.actors.housekeeping import NO_HOUSEKEEPING, Housekeeping, housekeepers
 from wallet_provisioning.actors.job import JobActor, JobMessage, JobOptions
-from wallet_provisioning.actors.listener import Ear, ListenerActor
+from wallet_provisioning.actors.keeper import Keeper
+from wallet_provisioning.actors.listener import Ear, ListenerActor, ListenerMessage
+from wallet_provisioning.actors.reconciler import ReconcilerActor
 from wallet_provisioning.actors.rescuer import RescuerActor, RescuerMessage
 from wallet_provisioning.actors.scheduler import SchedulerActor, SchedulerMessage, SchedulerOptions
 from wallet_provisioning.actors.seat import ChainSeat
-from wallet_provisioning.actors.walletset import WalletSetOptions
+from wallet_provisioning.actors.shared import Shared
+from wallet_provisioning.actors.walletset import WalletSet, WalletSetOptions
 from wallet_provisioning.actors.writer import WriterActor, WriterMessage
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.intake.actor import Consumer, IntakeActor
 from wallet_provisioning.jobs.backoff import Backoff
 from wallet_provisioning.jobs.chains import Chain
 from wallet_provisioning.jobs.moves import ClaimedJob
+from wallet_provisioning.reconcile.asking import WalletReader
+from wallet_provisioning.store.daemons import Presence
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.supervision.actor import Recipe, recipe
 from wallet_provisioning.supervision.address import Address
@@ -47,6 +56,7 @@ from wallet_provisioning.supervision.incidents import (
     Undeliverable,
     Why,
 )
+from wallet_provisioning.supervision.mailbox import Mailbox
 from wallet_provisioning.supervision.places import ROOT, Places
 from wallet_provisioning.supervision.snapshot import EndReason
 from wallet_provisioning.supervision.supervisor import Policy, Supervisor
@@ -79,11 +89,18 @@ class TreeOptions:
     drain: timedelta
     wallet_set: WalletSetOptions
     retry_configuration: timedelta = timedelta(minutes=1)
+    reconcile_interval: timedelta = timedelta()
+    housekeeping: Housekeeping = NO_HOUSEKEEPING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeParts:
-    """What the tree stands on. `consumer` is None where no Redis is set."""
+    """What the tree stands on. `consumer` is None where no Redis is set.
+
+    `make_mailbox` is for a simulation, which hears of every message so. `shared` are the boards that the
+    seats were made with; without `presence` no daemon is announced, and without `reader` nothing is
+    reconciled.
+    """
 
     database: Database
     client: CircleCalls
@@ -94,6 +111,11 @@ class TreeParts:
     clock: Clock
     chance: Random
     emit: Emit
+    make_mailbox: Callable[[Clock, str], Mailbox] = Mailbox
+    shared: Shared = field(default_factory=Shared)
+    presence: Presence | None = None
+    wallet_set: WalletSet | None = None
+    reader: WalletReader | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +124,7 @@ class Tree:
 
     root: Cell
     scheduler: Address[SchedulerMessage]
+    listener: Address[ListenerMessage]
     supervisors: Mapping[str, Address[object]]
     dead_letters: DeadLetters
 
@@ -112,7 +135,8 @@ class _Builder:
     def __init__(self, parts: TreeParts, options: TreeOptions) -> None:
         self._parts = parts
         self._options = options
-        self._places = Places(parts.clock, self._observe)
+        self._places = Places(parts.clock, self._observe, parts.make_mailbox)
+        self._wallet_set = parts.wallet_set or WalletSet("circle", parts.database, options.wallet_set)
         self.writer: Address[WriterMessage] = self._places.address("writer")
         self.scheduler: Address[SchedulerMessage] = self._places.address("scheduler")
         self.rescuer: Address[RescuerMessage] = self._places.address("rescuer")
@@ -137,6 +161,7 @@ class _Builder:
         return Tree(
             root=self._places.cell(ROOT, root),
             scheduler=self.scheduler,
+            listener=self._places.address("listener"),
             supervisors=supervisors,
             dead_letters=self._places.dead_letters,
         )
@@ -144,6 +169,7 @@ class _Builder:
     # The tree, floor by floor.
 
     def _top(self) -> list[Child]:
+        parts = self._parts
         children = [
             self._writer(),
             self._branch(
@@ -152,8 +178,13 @@ class _Builder:
             self._branch("jobs", [self._job(path) for path in self.jobs], Policy(stops_together=True)),
             self._scheduler(),
             self._rescuer(),
+            *housekeepers(
+                self._options.housekeeping, parts.database, parts.chance, parts.emit, (self.rescuer,)
+            ),
             self._listener(),
         ]
+        if self._parts.reader is not None and self._options.reconcile_interval:
+            children.append(self._reconciler(self._parts.reader))
         if self._parts.consumer is not None:
             children.append(self._intake(self._parts.consumer))
         return children
@@ -205,6 +236,7 @@ class _Builder:
                     longest_call=options.job_timeout,
                 ),
                 emit=parts.emit,
+                wallet_set=self._wallet_set,
             ),
             drain=options.drain * _SHARE_OF_CALLS,
             watchers=(self.rescuer, *self.jobs.values()),
@@ -248,6 +280,7 @@ class _Builder:
                     include_retries=options.include_retries,
                 ),
                 emit=parts.emit,
+                shared=parts.shared,
             ),
             drain=_SMALL,
             watchers=(self.rescuer,),
@@ -271,7 +304,34 @@ class _Builder:
         return Child(
             id="listener",
             recipe=recipe(
-                ListenerActor, ear=self._parts.ear, scheduler=self.scheduler, emit=self._parts.emit
+                ListenerActor,
+                ear=self._parts.ear,
+                scheduler=self.scheduler,
+                keeper=Keeper(
+                    database=self._parts.database,
+                    shared=self._parts.shared,
+                    seats=self._parts.seats,
+                    presence=self._parts.presence,
+                    emit=self._parts.emit,
+                ),
+                pulse=self._parts.shared.pulse,
+                emit=self._parts.emit,
+            ),
+            drain=_SMALL,
+            watchers=(self.rescuer,),
+        )
+
+    def _reconciler(self, reader: WalletReader) -> Child:
+        parts = self._parts
+        return Child(
+            id="reconciler",
+            recipe=recipe(
+                ReconcilerActor,
+                database=parts.database,
+                client=reader,
+                chains={chain.name: chain for chain in parts.chains},
+                interval=self._options.reconcile_interval,
+                emit=parts.emit,
             ),
             drain=_SMALL,
             watchers=(self.rescuer,),

@@ -76,7 +76,7 @@ def code(text: str) -> list[str]:
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
 def test_the_commands_that_a_page_names_exist(page: str) -> None:
-    named = set(re.findall(r"(?:supervisor\.py|wallet-provisioning) ([a-z]+)", "\n".join(code(read(page)))))
+    named = set(re.findall(r"(?:supervisor\.py|wallet-provisioning) ([a-z-]+)", "\n".join(code(read(page)))))
     assert named <= commands()
 
 
@@ -89,7 +89,7 @@ def commands() -> set[str]:
         check=True,
         timeout=60,
     )
-    return set(re.findall(r"^  ([a-z]+) ", run.stdout.partition("Commands:")[2], re.MULTILINE))
+    return set(re.findall(r"^  ([a-z-]+) ", run.stdout.partition("Commands:")[2], re.MULTILINE))
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])

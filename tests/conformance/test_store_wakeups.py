@@ -3,6 +3,7 @@ import contextlib
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 import pytest_asyncio
@@ -14,7 +15,7 @@ from wallet_provisioning.jobs import moves
 from wallet_provisioning.store.accepting import accept_job
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.errors import StoreUnavailableError
-from wallet_provisioning.store.wakeups import Wakeups
+from wallet_provisioning.store.wakeups import Wakeups, notify
 
 _ACCEPTOR = """
 import sys
@@ -100,3 +101,19 @@ async def drain(wakeups: Wakeups) -> None:
     with contextlib.suppress(TimeoutError):
         while True:
             await asyncio.wait_for(wakeups.next(), 0.2)
+
+
+async def test_what_is_announced_is_told_apart_where_the_store_can(
+    database: Database, wakeups: Wakeups
+) -> None:
+    can_tell = database.dialect == "postgresql"
+    for announced in ("controls", "a daemon's own id"):
+        waiting = asyncio.create_task(wakeups.next())
+        await asyncio.to_thread(in_one, database, partial(notify, payload=announced))
+        if can_tell:
+            assert await asyncio.wait_for(waiting, 60) == announced
+        else:
+            waiting.cancel()
+    waiting = asyncio.create_task(wakeups.next())
+    await asyncio.to_thread(accept, database)
+    assert await asyncio.wait_for(waiting, 60) == ("" if can_tell else None)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.support_actors import SOON, Production
-from tests.support_store import LEASE, actions
+from tests.support_store import LEASE, actions, timeline
 from wallet_provisioning.jobs.states import JobStatus
 
 
@@ -40,3 +40,20 @@ def test_what_its_predecessor_did_not_settle_is_found_by_its_lease(tmp_path: Pat
 
         tree.until(tree.has_status(JobStatus.COMPLETED, job), within=LEASE / 6)
         assert set(tree.circle.made.values()) == {1}
+
+
+def test_the_audit_of_a_crash_with_a_job_in_hand_says_what_the_actor_died_of(tmp_path: Path) -> None:
+    with Production(tmp_path) as tree:
+        tree.circle.held.add("ETH")
+        job = tree.accept()
+        tree.until(tree.is_sent(1))
+        path = tree.busy()[0]
+        tree.kill(path)
+        tree.until(lambda: tree.job(job).crash_count == 1, within=LEASE / 6)
+        (row,) = (row for row in timeline(tree.database, job.id) if row.action.endswith("actor_crashed"))
+        crash = row.changes["after"]["crash"]
+
+        assert (crash["path"], crash["incarnation"], crash["reason"]) == (path, 1, "crash")
+        assert (crash["message"], crash["shown"]) == ("Kill", "Kill(hang, reason)")
+        assert "by order of the test" in crash["stack"]
+        assert "trace_id" in crash

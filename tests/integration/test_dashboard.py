@@ -17,7 +17,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.support_api import OTHER, USER, House
-from wallet_provisioning.http.api.control import ChainView
+from wallet_provisioning.http.api.control import ChainView, ForcedView
 from wallet_provisioning.http.api.parts import ApiOptions
 from wallet_provisioning.supervision.snapshot import Crash, EndReason, Work
 
@@ -145,6 +145,19 @@ async def test_it_follows_what_changes(page: Browser, house: House) -> None:
     await page.reads("#scheduler", "not running")
 
 
+async def test_it_shows_what_is_forced_and_who_paused_the_claims(page: Browser, house: House) -> None:
+    await page.reads("#chains", "closed")
+    forced = ForcedView(state="open", reason="an upgrade", until=None, by="cli", measured="closed")
+    view = house.daemon.breakers[0]
+    house.daemon.breakers = (replace(view, breaker="open", reason="an upgrade", forced=forced),)
+    await page.reads("#chains", "open by cli, else closed")
+    await house.post("/api/v1/admin/workers/pause", {"reason": "a migration"})
+    await page.reads("#paused", "Nothing is claimed: paused by admin@loopback, a migration")
+    await house.post("/api/v1/admin/workers/resume")
+    await page.until(lambda: not page.find("#paused").is_displayed(), "it still says that claims are paused")
+    assert await page.complaints() == []
+
+
 async def test_an_actor_is_killed_by_the_keyboard_alone(page: Browser, house: House) -> None:
     await page.reads("#actors", "circle/ETH")
     await page.focus(kill_button("circle/ETH"))
@@ -217,6 +230,24 @@ async def test_the_scheduler_is_restarted(page: Browser, house: House) -> None:
     await page.click("#restart")
     await page.reads("#said", "Restart scheduler: accepted.")
     assert house.daemon.tree["scheduler"].incarnation == 2
+
+
+async def test_an_actor_that_is_suspended_or_has_crashed_says_so(page: Browser, house: House) -> None:
+    crash = Crash(
+        at=datetime.now(UTC),
+        reason=EndReason.HANG,
+        error="no end of Finished within 15 s",
+        message="Finished",
+        incarnation=2,
+        trace_id="ab" * 16,
+        shown="Finished(job_id)",
+    )
+    writer = house.daemon.tree["writer"]
+    house.daemon.tree["writer"] = replace(writer, suspended=True, last_crash=crash)
+
+    await page.reads("#actors", "suspended")
+    await page.reads("#actors", "hang over Finished in life 2, no end of Finished within 15 s")
+    await page.reads("#actors", "ab" * 16)
 
 
 async def test_texts_from_outside_stay_texts(page: Browser, house: House) -> None:

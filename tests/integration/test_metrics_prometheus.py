@@ -221,6 +221,12 @@ def test_the_alerts_load_and_a_scheduler_that_is_down_is_noticed(prometheus: Ser
             "WalletProvisioningSchedulerDown",
             "WalletProvisioningJobStuck",
             "WalletProvisioningErrorRateHigh",
+            "WalletProvisioningDuplicateWallet",
+            "WalletProvisioningBreakerOpen",
+            "WalletProvisioningZombies",
+            "WalletProvisioningDeadLetters",
+            "WalletProvisioningCallersRefused",
+            "WalletProvisioningReconcileFindings",
         ),
         "ok",
     )
@@ -264,6 +270,18 @@ tests:
         values: '1x10 0x30'
       - series: 'wallet_provisioning_oldest_in_progress_age_seconds'
         values: '0+100x40'
+      - series: 'wallet_provisioning_duplicate_wallets_total{{chain="ETH"}}'
+        values: '_x20 1x20'
+      - series: 'wallet_provisioning_breaker_state{{chain="ETH"}}'
+        values: '0x2 2x38'
+      - series: 'wallet_provisioning_reconcile_findings{{kind="missing",instance="a"}}'
+        values: '0x20 2x20'
+      - series: 'wallet_provisioning_actor_zombies{{actor="writer",instance="a"}}'
+        values: '0x20 1x20'
+      - series: 'wallet_provisioning_undelivered_messages_total{{actor="writer"}}'
+        values: '_x20 1x20'
+      - series: 'wallet_provisioning_refused_callers_total{{reason="no_token"}}'
+        values: '0x20 0+5x20'
     promql_expr_test:
       - expr: count by (alertname) (ALERTS{{alertstate="firing"}})
         eval_time: 4m
@@ -276,6 +294,15 @@ tests:
           - {{labels: '{{alertname="WalletProvisioningSlow"}}', value: 1}}
           - {{labels: '{{alertname="WalletProvisioningSchedulerDown"}}', value: 1}}
           - {{labels: '{{alertname="WalletProvisioningJobStuck"}}', value: 1}}
+          - {{labels: '{{alertname="WalletProvisioningDuplicateWallet"}}', value: 1}}
+          - {{labels: '{{alertname="WalletProvisioningZombies"}}', value: 1}}
+          - {{labels: '{{alertname="WalletProvisioningReconcileFindings"}}', value: 1}}
+          - {{labels: '{{alertname="WalletProvisioningDeadLetters"}}', value: 1}}
+          - {{labels: '{{alertname="WalletProvisioningCallersRefused"}}', value: 1}}
+      - expr: count by (alertname) (ALERTS{{alertstate="firing", alertname="WalletProvisioningBreakerOpen"}})
+        eval_time: 17m
+        exp_samples:
+          - {{labels: '{{alertname="WalletProvisioningBreakerOpen"}}', value: 1}}
   - interval: 30s
     input_series:
       - series: 'wallet_provisioning_jobs_processed_total{{status="success"}}'
@@ -292,6 +319,16 @@ tests:
         values: '1x40'
       - series: 'wallet_provisioning_oldest_in_progress_age_seconds'
         values: '1700x40'
+      - series: 'wallet_provisioning_duplicate_wallets_total{{chain="ETH"}}'
+        values: '0x40'
+      - series: 'wallet_provisioning_breaker_state{{chain="ETH"}}'
+        values: '1x40'
+      - series: 'wallet_provisioning_actor_zombies{{actor="writer",instance="a"}}'
+        values: '0x40'
+      - series: 'wallet_provisioning_undelivered_messages_total{{actor="writer"}}'
+        values: '0x40'
+      - series: 'wallet_provisioning_refused_callers_total{{reason="no_token"}}'
+        values: '0+2x40'
     promql_expr_test:
       - expr: count by (alertname) (ALERTS)
         eval_time: 15m

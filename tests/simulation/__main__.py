@@ -1,42 +1,107 @@
 """Run worlds drawn from seeds: `python -m tests.simulation --seeds 500`. Exit code 1 on a breach.
 
-With `--seed S` the seeds begin at S, so one that failed is replayed by `--seeds 1 --seed S`.
+With `--seed S` the seeds begin at S, so one that failed is replayed by `--seeds 1 --seed S`; a schedule of
+faults that was printed, or made up, by `--schedule JSON`. `--everywhere` tells the small life of each seed
+again and again, with one fault at every place instead of many at some.
 """
 
 import argparse
 import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from time import perf_counter
 
-from tests.simulation.schedules import Drawn
+from tests.simulation.everywhere import breaches_everywhere
+from tests.simulation.schedules import Schedule, Told, drawn, read, written
+from tests.simulation.world import World
+
+
+@dataclass(slots=True)
+class _Tried:
+    """What was tried so far."""
+
+    began: float = field(default_factory=perf_counter)
+    worlds: int = 0
+    hours: float = 0.0
+    breaches: int = 0
+    orders: set[str] = field(default_factory=set)
+    befell: Counter[str] = field(default_factory=Counter)
+
+    def add(self, world: World, found: Sequence[str]) -> None:
+        self.worlds += 1
+        self.hours += world.clock.seconds() / 3600
+        self.orders.add(world.digest)
+        self.befell += world.befell()
+        self.breaches += len(found)
+
+    def lines(self, what: str) -> list[str]:
+        minutes = (perf_counter() - self.began) / 60
+        hourly = f"{self.hours:.1f} simulated hours ({self.hours / minutes:.0f} a minute)"
+        orders = f"{len(self.orders)} distinct interleavings"
+        return [
+            f"{what}, {hourly}, {orders}, {self.breaches} breaches",
+            *(f"{times:8} {name}" for name, times in sorted(self.befell.items())),
+        ]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=100, help="how many worlds")
     parser.add_argument("--seed", type=int, default=0, help="the first one's seed")
+    parser.add_argument("--schedule", help="one schedule of faults, as it was printed")
+    parser.add_argument("--everywhere", action="store_true", help="one fault a world, at every place")
     wanted = parser.parse_args()
-    began, hours, breaches = perf_counter(), 0.0, 0
-    orders: set[str] = set()
-    for seed in range(wanted.seed, wanted.seed + wanted.seeds):
-        drawn = Drawn(seed)
-        found = drawn.run()
-        hours += drawn.world.clock.seconds() / 3600
-        orders.add(drawn.world.digest)
-        breaches += len(found)
+    tried = _Tried()
+    if wanted.everywhere:
+        _go_everywhere(wanted, tried)
+    else:
+        _run_schedules(wanted, tried)
+    seeds = wanted.seeds if wanted.schedule is None else 1
+    what = f"{seeds} seeds" if not wanted.everywhere else f"{seeds} seeds, {tried.worlds} worlds"
+    _say(tried.lines(what))
+    return 1 if tried.breaches else 0
+
+
+def _run_schedules(wanted: argparse.Namespace, tried: _Tried) -> None:
+    for schedule in _schedules(wanted):
+        told = Told(schedule)
+        found = told.run()
+        tried.add(told.world, found)
         if found:
-            _tell(drawn, found)
-    minutes = (perf_counter() - began) / 60
-    print(  # noqa: T201 - this is a command
-        f"{wanted.seeds} seeds, {hours:.1f} simulated hours ({hours / minutes:.0f} a minute), "
-        f"{len(orders)} distinct interleavings, {breaches} breaches"
-    )
-    return 1 if breaches else 0
+            _tell(told, found, is_drawn=wanted.schedule is None)
 
 
-def _tell(drawn: Drawn, found: list[str]) -> None:
-    lines = [f"seed {drawn.seed}:", *(f"  breach: {each}" for each in found)]
-    lines += [f"  done to it: {each}" for each in drawn.faults()]
-    lines.append(f"  replay: python -m tests.simulation --seeds 1 --seed {drawn.seed}")
+def _go_everywhere(wanted: argparse.Namespace, tried: _Tried) -> None:
+    for seed in range(wanted.seed, wanted.seed + wanted.seeds):
+        for name, world, found in breaches_everywhere(seed):
+            tried.add(world, found)
+            if found:
+                _complain([f"seed {seed}, {name}:", *(f"  breach: {each}" for each in found)])
+
+
+def _schedules(wanted: argparse.Namespace) -> Iterator[Schedule]:
+    if wanted.schedule is not None:
+        yield read(wanted.schedule)
+    else:
+        yield from (drawn(seed) for seed in range(wanted.seed, wanted.seed + wanted.seeds))
+
+
+def _tell(told: Told, found: list[str], *, is_drawn: bool) -> None:
+    seed, line = told.schedule.seed, written(told.schedule)
+    lines = [f"seed {seed}:", *(f"  breach: {each}" for each in found)]
+    lines += [f"  befell: {times} {name}" for name, times in sorted(told.world.befell().items())]
+    if is_drawn:
+        lines.append(f"  replay: python -m tests.simulation --seeds 1 --seed {seed}")
+    lines.append(f"  replay: python -m tests.simulation --schedule '{line}'")
+    _complain(lines)
+
+
+def _say(lines: Sequence[str]) -> None:
+    print("\n".join(lines))  # noqa: T201 - this is a command
+
+
+def _complain(lines: Sequence[str]) -> None:
     print("\n".join(lines), file=sys.stderr)  # noqa: T201
 
 

@@ -1,6 +1,6 @@
 """One small life, told again and again with one thing going wrong in it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache, partial
@@ -34,15 +34,24 @@ def with_faults(parts: DaemonParts, faults: Once) -> DaemonParts:
     return replace(parts, faults=faults)
 
 
-def small_world(seed: int, places: Mapping[Place, Fault] | None = None) -> World:
+def small_world(seed: int, places: Mapping[Place, Fault] | None = None, *, size: int = 1) -> World:
     """Return a world in which one person wants wallets and all else goes well."""
-    return World(seed, wishes=1, parts=partial(with_faults, faults=Once(places or {})))
+    return World(seed, wishes=1, size=size, parts=partial(with_faults, faults=Once(places or {})))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quiet:
+    """What a life without faults passes till all know of the job's end; `points` inside its hooks."""
+
+    boundaries: tuple[Boundary, ...]
+    points: Mapping[Boundary, Sequence[str]]
+    steps: int
 
 
 @cache
-def quiet_life(seed: int) -> tuple[tuple[Boundary, ...], int]:
-    """Return the boundaries of a life without faults till all know of the job's end, and its steps."""
-    world = small_world(seed)
+def quiet_life(seed: int, size: int = 1) -> Quiet:
+    """Return what a life without faults passes."""
+    world = small_world(seed, size=size)
     try:
         world.open()
         steps = 0
@@ -52,7 +61,8 @@ def quiet_life(seed: int) -> tuple[tuple[Boundary, ...], int]:
             steps += 1
             if end is None and world.is_over():
                 end = world.clock.monotonic() + _AFTER
-        return tuple(world.daemon.runtime.trace), steps
+        runtime = world.daemon.runtime
+        return Quiet(boundaries=tuple(runtime.trace), points=runtime.points, steps=steps)
     finally:
         world.close()
 
@@ -66,11 +76,33 @@ def breaches_at_each(seed: int, boundaries: Iterable[Boundary], fault: Fault) ->
     return {name: breaches for name, breaches in found.items() if breaches}
 
 
-def breaches_after_each_cut(seed: int, *, is_kill: bool, every: int) -> dict[int, list[str]]:
-    """Return what went wrong in those lives whose daemon was killed or stopped after so many steps."""
-    _, steps = quiet_life(seed)
+def breaches_at_each_point(
+    seed: int, fault: Fault, *, every: int = 1, first: int = 0, only: str = ""
+) -> dict[str, list[str]]:
+    """Return what went wrong in those lives in which this happened at one of the points inside a hook.
+
+    With `every` at some of them only; `only` those points whose name begins so.
+    """
+    quiet = quiet_life(seed)
+    places = [
+        (boundary, at, name)
+        for boundary in quiet.boundaries
+        for at, name in enumerate(quiet.points[boundary], start=1)
+        if name.startswith(only)
+    ]
+    found = {}
+    for boundary, at, name in places[first::every]:
+        place = (boundary.path, boundary.number)
+        found[f"{boundary}, {name}"] = live_through(small_world(seed, {place: replace(fault, at=at)}))
+    return {name: breaches for name, breaches in found.items() if breaches}
+
+
+def breaches_after_each_cut(
+    seed: int, cut: Cut, *, every: int, size: int = 1, first: int = 1
+) -> dict[int, list[str]]:
+    """Return what went wrong in those lives in which a daemon was struck so after so many steps."""
     found = {
-        cut: live_through(small_world(seed), [Cut(steps=cut, is_kill=is_kill)])
-        for cut in range(1, steps + 1, every)
+        steps: live_through(small_world(seed, size=size), [replace(cut, steps=steps)])
+        for steps in range(first, quiet_life(seed, size).steps + 1, every)
     }
-    return {cut: breaches for cut, breaches in found.items() if breaches}
+    return {steps: breaches for steps, breaches in found.items() if breaches}

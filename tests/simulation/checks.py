@@ -6,7 +6,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from tests.simulation.circle import Fate
 from tests.simulation.daemon import CHAINS, SimDaemon
+from tests.simulation.store import Trouble
 from tests.simulation.world import World
 from wallet_provisioning.jobs.identity import reference
 from wallet_provisioning.jobs.states import AuditStatus, JobStatus, WalletStatus
@@ -19,11 +21,24 @@ from wallet_provisioning.store.reports import (
 )
 from wallet_provisioning.store.views import AuditView, JobView, WalletView
 from wallet_provisioning.store.wallets import wallet_set_id
+from wallet_provisioning.supervision.simfaults import Harm
 from wallet_provisioning.supervision.snapshot import ActorView, ChildState
 from wallet_provisioning.telemetry.events import ActorEnded
 
 _BLOCKCHAINS = {chain.name: chain.blockchain for chain in CHAINS}
 _STOP_ORDER = ("listener", "rescuer", "scheduler", "jobs", "circle", "writer")
+_BEGUN, _CRASHED = "wallet-worker:job_created", "wallet-worker:actor_crashed"
+_FAILED, _RETRIED = "wallet-worker:provision_failed", "admin:retry_job"
+_GIVES_BACK = frozenset(
+    {
+        _CRASHED,
+        "wallet-worker:job_handed_back",
+        "wallet-worker:job_rescued",
+        "wallet-worker:job_continued",
+    }
+)
+_STUMBLES = (f"store {Trouble.STUMBLE}", f"store {Trouble.STUMBLE_AFTER}", f"actor {Harm.CRASH} inside")
+_FROM_CIRCLE = {"circle_5xx", "circle_rate_limit", "network", "validation"}
 _CLAIMED, _CREATED = "wallet-worker:provision_start", "wallet-worker:wallet_created"
 _REST = timedelta(minutes=10)
 _COUNTED = ("status", "attempt_count", "crash_count")
@@ -31,10 +46,12 @@ _COUNTED = ("status", "attempt_count", "crash_count")
 
 def breaches_of(world: World) -> list[str]:
     """Return what does not hold in a world that has come to its end and whose daemon was stopped."""
-    jobs = world.jobs()
+    jobs, people = world.jobs(), {user_id for user_id, _ in world.wanted}
     found = [
         f"job of {job.user_id} is {job.status}: {job.error_message}" for job in jobs if not _is_done(job)
     ]
+    if {job.user_id for job in jobs} != people or len(jobs) > world.asked:
+        found.append(f"there are {len(jobs)} jobs for {len(people)} people who asked {world.asked} times")
     found += world.circle.violations
     found += _wallets(world)
     for job in jobs:
@@ -46,13 +63,14 @@ def breaches_of(world: World) -> list[str]:
 
 def sick_of(world: World) -> list[str]:
     """Return who does not run although it was left in peace for minutes."""
-    if world.run(lambda: not _sick(world.daemon), within=_REST):
+    if world.run(lambda: world.is_whole() and not _sick(world), within=_REST):
         return []
-    return [f"{view.path} is {view.state} for good" for view in _sick(world.daemon)]
+    return [f"{view.path} is {view.state} for good" for view in _sick(world)]
 
 
-def _sick(daemon: SimDaemon) -> list[ActorView]:
-    return [view for view in daemon.root.views() if view.state is not ChildState.RUNNING]
+def _sick(world: World) -> list[ActorView]:
+    views = (view for daemon in world.up for view in daemon.root.views())
+    return [view for view in views if view.state is not ChildState.RUNNING]
 
 
 def orphans_of(daemon: SimDaemon) -> list[str]:
@@ -112,21 +130,56 @@ def _timeline(world: World, job: JobView) -> Iterator[str]:
     if [row.epoch for row in claims] != list(range(1, len(claims) + 1)):
         yield f"job {job.id} was claimed under the epochs {[row.epoch for row in claims]}"
     rows = [row for row in rows if row.resource_type == "job"]
+    if not rows or rows[0].action != _BEGUN:
+        yield f"the audit of job {job.id} does not begin with {_BEGUN}"
     facts: Mapping[str, Any] = {}
     for row in rows:
-        yield from _gap(row, facts)
+        yield from _gap(world, row, facts)
+        yield from _attempts(world, row)
         facts = row.changes["after"]
     if facts.get("status") != job.status:
         yield f"the audit of job {job.id} ends with {facts.get('status')}, the job is {job.status}"
 
 
-def _gap(row: AuditView, facts: Mapping[str, Any]) -> Iterator[str]:
+def _gap(world: World, row: AuditView, facts: Mapping[str, Any]) -> Iterator[str]:
     before = row.changes["before"] or {}
     for name in _COUNTED:
         if name in before and name in facts and before[name] != facts[name]:
             yield f"{row.action} of job {row.job_id} begins with {name} {before[name]}, not {facts[name]}"
-    if row.status is AuditStatus.FAILED and row.action != "wallet-worker:actor_crashed":
+    is_expected = row.action == _CRASHED or (world.circle.fates[Fate.WRONG] and _error(row) == "validation")
+    if row.status is AuditStatus.FAILED and not is_expected:
         yield f"{row.action} of job {row.job_id} failed: {row.error_message}"
+
+
+def _attempts(world: World, row: AuditView) -> Iterator[str]:
+    """Compare what a move makes of the attempts with what the contract says of it."""
+    before, after = row.changes["before"] or {}, row.changes["after"]
+    if "attempt_count" not in before or row.action == _RETRIED:
+        return
+    spent = after["attempt_count"] - before["attempt_count"]
+    is_given_back = row.action in _GIVES_BACK or (row.action == _FAILED and _error(row) == "circuit_open")
+    expected = -1 if is_given_back else int(row.action == _CLAIMED)
+    if spent != expected:
+        yield f"{row.action} ({_error(row)}) of job {row.job_id} made {spent:+} attempts of them"
+    if row.action == _FAILED and not is_given_back and _error(row) not in _spending(world):
+        yield f"an attempt at job {row.job_id} was used up by {_error(row)}: {row.error_message}"
+
+
+def _spending(world: World) -> frozenset[str]:
+    """Return the errors that may use up an attempt in this world.
+
+    `crash` may where an error that nobody foresaw came over the commit of a wallet: the writer gives that
+    wallet up for this attempt, and lives on.
+    """
+    is_circle_well = world.circle.fates.total() == world.circle.fates[Fate.WELL]
+    befell = world.befell()
+    stumbled = {"crash"} if any(befell[name] for name in _STUMBLES) else set()
+    return frozenset({"timeout"} | stumbled | (set() if is_circle_well else _FROM_CIRCLE))
+
+
+def _error(row: AuditView) -> str | None:
+    error = row.changes["after"].get("error")
+    return None if error is None else error["type"]
 
 
 def _all_audit(connection: Any, action: str) -> tuple[AuditView, ...]:

@@ -10,7 +10,8 @@ import heapq
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
@@ -35,7 +36,11 @@ Json = dict[str, Any]
 
 
 class Fate(StrEnum):
-    """What becomes of one call. `before` and `after` are meant of what Circle does for it."""
+    """What becomes of one call. `before` and `after` are meant of what Circle does for it.
+
+    `limited_for` names a `Retry-After`, `limited` none. `wrong`: of the wallets that were made, the answer
+    shows one as nobody ordered it.
+    """
 
     WELL = "well"
     UNREACHABLE = "unreachable"
@@ -44,19 +49,24 @@ class Fate(StrEnum):
     ERROR_BEFORE = "error_before"
     ERROR_AFTER = "error_after"
     SLOW = "slow"
+    TIMEOUT_BEFORE = "timeout_before"
     LIMITED = "limited"
+    LIMITED_FOR = "limited_for"
     LOCKED_OUT = "locked_out"
+    WRONG = "wrong"
 
 
-_ARRIVES = frozenset({Fate.WELL, Fate.CUT_AFTER, Fate.ERROR_AFTER, Fate.SLOW})
-_TROUBLES = {
+_ARRIVES = frozenset({Fate.WELL, Fate.CUT_AFTER, Fate.ERROR_AFTER, Fate.SLOW, Fate.WRONG})
+TROUBLES: dict[Fate, float] = {
     Fate.UNREACHABLE: 2,
     Fate.CUT_BEFORE: 3,
     Fate.CUT_AFTER: 4,
     Fate.ERROR_BEFORE: 3,
     Fate.ERROR_AFTER: 4,
     Fate.SLOW: 4,
+    Fate.TIMEOUT_BEFORE: 2,
     Fate.LIMITED: 1,
+    Fate.LIMITED_FOR: 1,
     Fate.LOCKED_OUT: 0.3,
 }
 
@@ -65,11 +75,13 @@ _TROUBLES = {
 class Weather:
     """How Circle and its network behave: `trouble` is the share of calls that go wrong, until `clears`.
 
+    `fates` are those of single calls, by their number from 1, and come before `trouble`.
     `burns_keys`: a call that failed before it did anything uses its key up all the same.
     `refuses_used_keys`: a repeat is told that the key was used, not what came of it.
     """
 
     trouble: float = 0.0
+    fates: Mapping[int, Fate] = field(default_factory=dict)
     clears: timedelta = timedelta(minutes=3)
     burns_keys: bool = False
     refuses_used_keys: bool = False
@@ -97,6 +109,9 @@ class SimCircle:
     wallets: list[Json] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
+    fates: Counter[Fate] = field(default_factory=Counter)
+    posts: Counter[str] = field(default_factory=Counter)
+    refused_keys: int = 0
     _keys: dict[str, _Key] = field(default_factory=dict)
     _ciphertexts: set[str] = field(default_factory=set)
     _coming: list[tuple[datetime, int, Call]] = field(default_factory=list)
@@ -107,10 +122,13 @@ class SimCircle:
     async def exchange(self, call: Call) -> Answer:
         """Carry a call there and its answer back, or lose one of them."""
         self.calls[call.operation] += 1
-        fate = self._draw_fate()
+        fate = self._draw_fate(call)
+        self.fates[fate] += 1
         if fate is Fate.UNREACHABLE:
             raise LostError(ErrorType.NETWORK, Certainty.NOT_SENT, "ConnectError: refused")
         await self._pass_time(0.05)
+        if fate is Fate.TIMEOUT_BEFORE:
+            await asyncio.sleep(READ_TIMEOUT.total_seconds())
         if fate in _ARRIVES and call.method == "POST":
             self._note_use(call)
             work = self.chance.uniform(0, 25 if fate is Fate.SLOW else 0.3)
@@ -119,29 +137,38 @@ class SimCircle:
         await self._pass_time(0.05)
         return self._end(call, fate)
 
-    def _draw_fate(self) -> Fate:
+    def _draw_fate(self, call: Call) -> Fate:
+        planned = self.weather.fates.get(self.calls.total())
         is_clear = self.clock.monotonic() >= self.weather.clears
-        if is_clear or self.chance.random() >= self.weather.trouble:
-            return Fate.WELL
-        return self.chance.choices(list(_TROUBLES), list(_TROUBLES.values()))[0]
+        if planned is not None:
+            fate = planned
+        elif is_clear or self.chance.random() >= self.weather.trouble:
+            fate = Fate.WELL
+        else:
+            fate = draw_fate(self.chance)
+        is_spared = fate is Fate.WRONG and call.operation is not Operation.CREATE_WALLET
+        return Fate.WELL if is_spared else fate
 
     def _end(self, call: Call, fate: Fate) -> Answer:
         match fate:
             case Fate.CUT_BEFORE | Fate.CUT_AFTER:
                 raise LostError(ErrorType.NETWORK, Certainty.AMBIGUOUS, "ReadError")
-            case Fate.SLOW:
+            case Fate.SLOW | Fate.TIMEOUT_BEFORE:
                 raise LostError(ErrorType.TIMEOUT, Certainty.AMBIGUOUS, "ReadTimeout")
             case Fate.ERROR_BEFORE:
                 self._burn(call)
-                return _refusal(500, -1, "internal error")
-            case Fate.ERROR_AFTER:
-                return _refusal(503, -1, "unavailable")
-            case Fate.LIMITED:
-                return _refusal(429, 5, "too many requests")
-            case Fate.LOCKED_OUT:
-                return _refusal(401, 401, "invalid key")
-            case _:
-                return self._answer(call)
+            case Fate.WRONG:
+                return self._one_wrong(self._answer(call))
+        return _REFUSED[fate] if fate in _REFUSED else self._answer(call)
+
+    def _one_wrong(self, answer: Answer) -> Answer:
+        """Show one of the wallets in a state in which nobody can use it."""
+        body = json.loads(answer.body)
+        if not answer.is_success:
+            return answer
+        wallet = self.chance.choice(body["data"]["wallets"])
+        wallet["state"] = "FROZEN"
+        return replace(answer, body=json.dumps(body).encode())
 
     async def _pass_time(self, longest: float, *, most: float | None = None) -> None:
         """Wait: exactly so long where `most` bounds it, else for a part of it."""
@@ -174,6 +201,7 @@ class SimCircle:
                 key = self._keys[_body(call)["idempotencyKey"]]
                 is_repeat = self.weather.refuses_used_keys and key.call is not call
                 if key.answer is None or key.body != _fingerprint(call) or is_repeat:
+                    self.refused_keys += 1
                     return _refusal(409, 156020, "use a new idempotency key")
                 return _success(201, key.answer)
 
@@ -212,7 +240,8 @@ class SimCircle:
         return [
             wallet
             for wallet in self.wallets
-            if all(wallet[name] == query[name] for name in names)
+            if all(wallet[name] == query.get(name, wallet[name]) for name in names)
+            and wallet["createDate"] >= query.get("from", "")
             and datetime.fromisoformat(wallet["madeAt"]) <= seen_until
         ]
 
@@ -228,6 +257,7 @@ class SimCircle:
 
     def _note_use(self, call: Call) -> None:
         body = _body(call)
+        self.posts[body["idempotencyKey"]] += 1
         ciphertext = body["entitySecretCiphertext"]
         known = self._keys.get(body["idempotencyKey"])
         if ciphertext in self._ciphertexts:
@@ -242,12 +272,20 @@ class SimCircle:
 
 @dataclass(frozen=True, slots=True)
 class SimWire:
-    """One daemon's connections to Circle: what the client sends its calls through."""
+    """One daemon's connections to Circle: what the client sends its calls through.
+
+    `held` are (user, actor): whose jobs it held when that actor stored a request. What is sent must be for
+    one of them.
+    """
 
     circle: SimCircle
+    held: AbstractSet[tuple[UUID, str]]
 
     async def send(self, call: Call, *, chain: str, headers: dict[str, str]) -> Answer:
-        del chain, headers
+        del headers
+        wanted = {(user_id, f"circle/{chain}") for user_id in _people_of(call)}
+        if wanted and not wanted & self.held:
+            self.circle.violations.append("a daemon sent a request for jobs none of which it had held")
         return await self.circle.exchange(call)
 
     async def aclose(self) -> None:
@@ -256,6 +294,16 @@ class SimWire:
 
 def _body(call: Call) -> Mapping[str, Any]:
     return call.body or {}
+
+
+def _people_of(call: Call) -> set[UUID]:
+    """Return whose wallets a call asks for: a wallet's name ends with it."""
+    return {UUID(member["name"].split()[-1]) for member in _body(call).get("metadata", ())}
+
+
+def draw_fate(chance: Random) -> Fate:
+    """Return something that goes wrong."""
+    return chance.choices(list(TROUBLES), list(TROUBLES.values()))[0]
 
 
 def _fingerprint(call: Call) -> str:
@@ -270,6 +318,15 @@ def _success(status: int, data: Json) -> Answer:
 def _refusal(status: int, code: int, message: str) -> Answer:
     body = json.dumps({"code": code, "message": message}).encode()
     return Answer(status=status, body=body, request_id="sim")
+
+
+_REFUSED = {
+    Fate.ERROR_BEFORE: _refusal(500, -1, "internal error"),
+    Fate.ERROR_AFTER: _refusal(503, -1, "unavailable"),
+    Fate.LIMITED: _refusal(429, 5, "too many requests"),
+    Fate.LIMITED_FOR: replace(_refusal(429, 5, "too many requests"), retry_after="3"),
+    Fate.LOCKED_OUT: _refusal(401, 401, "invalid key"),
+}
 
 
 def _address(blockchain: str, ref_id: str) -> str:

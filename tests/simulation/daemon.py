@@ -1,22 +1,18 @@
 """A daemon in a simulation: the production tree, client and store, on the manual clock and one thread."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
-from typing import TypeAlias
 from uuid import UUID
 
-from sqlalchemy import event
-
 from tests.simulation.circle import READ_TIMEOUT, SimCircle, SimWire
+from tests.simulation.store import Mishap, SimDatabase, nothing_happens
 from wallet_provisioning.actors.calls import CircleCalls
 from wallet_provisioning.actors.scheduler import WorkKnown
 from wallet_provisioning.actors.seat import ChainSeat
 from wallet_provisioning.actors.walletset import WalletSetOptions
-from wallet_provisioning.clock import Clock
 from wallet_provisioning.http.circle.account import Account, Timeouts
 from wallet_provisioning.http.circle.budget import Budget, BudgetOptions
 from wallet_provisioning.http.circle.calls import Parts
@@ -24,13 +20,11 @@ from wallet_provisioning.http.circle.client import CircleClient
 from wallet_provisioning.jobs.backoff import Backoff
 from wallet_provisioning.jobs.chains import Chain, Environment, resolve
 from wallet_provisioning.store.claims import hand_back_all, rescue_orphans
-from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.stamp import stamp_environment
-from wallet_provisioning.store.transaction import Transaction
 from wallet_provisioning.supervision.root import Root
 from wallet_provisioning.supervision.simfaults import Faults, no_faults
 from wallet_provisioning.supervision.simulation import SimRuntime
-from wallet_provisioning.telemetry.events import Emit, Event, JobMoved
+from wallet_provisioning.telemetry.events import Event, JobMoved
 from wallet_provisioning.tree import Tree, TreeOptions, TreeParts, build_tree
 
 CHAINS: tuple[Chain, ...] = tuple(resolve(name, Environment.TEST) for name in ("ETH", "SOL"))
@@ -57,33 +51,6 @@ def tree_options(holder: UUID) -> TreeOptions:
     )
 
 
-Mishap: TypeAlias = Callable[[str, bool], None]
-
-
-def nothing_happens(reason: str, is_committed: bool) -> None:  # noqa: FBT001 - as the store asks
-    """Let a transaction go well."""
-
-
-class SimDatabase(Database):
-    """The store; `mishap` may raise before a transaction begins or after it was committed."""
-
-    def __init__(self, url: str, *, clock: Clock, emit: Emit, mishap: Mishap) -> None:
-        super().__init__(url, clock=clock, emit=emit)
-        self.mishap = mishap
-        event.listen(self._engine, "connect", _hurry)
-
-    @contextmanager
-    def write(self, actor: str, reason: str) -> Iterator[Transaction]:
-        self.mishap(reason, False)  # noqa: FBT003 - the one question it asks
-        with super().write(actor, reason) as tx:
-            yield tx
-        self.mishap(reason, True)  # noqa: FBT003
-
-
-def _hurry(connection: object, _entry: object) -> None:
-    connection.execute("PRAGMA synchronous = OFF")  # type: ignore[attr-defined] # sqlite3's, by its driver
-
-
 class SimEar:
     """Hears what the world says, one change at a time."""
 
@@ -101,7 +68,11 @@ class SimEar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonParts:
-    """What a daemon of the simulation stands on; `with_client` and `with_tree` let a test plant a bug."""
+    """What a daemon of the simulation stands on.
+
+    `client`, `with_client` and `with_tree` let a test plant a bug. `is_alone`: it has the file for itself,
+    as the lock on an SQLite file sees to; else it behaves as one of several on PostgreSQL.
+    """
 
     url: str
     circle: SimCircle
@@ -109,6 +80,8 @@ class DaemonParts:
     faults: Faults = no_faults
     lag: float = 0.0
     mishap: Mishap = nothing_happens
+    is_alone: bool = True
+    client: type[CircleClient] = CircleClient
     with_client: Callable[[CircleCalls], CircleCalls] = lambda client: client
     with_tree: Callable[[Tree], Tree] = lambda tree: tree
 
@@ -128,7 +101,15 @@ class SimDaemon:
         self.runtime = SimRuntime(parts.seed, clock=clock, faults=parts.faults, lag=parts.lag)
         self.events: list[Event] = []
         self.moves = 0
-        self.database = SimDatabase(parts.url, clock=clock, emit=self.emit, mishap=parts.mishap)
+        self.database = SimDatabase(
+            parts.url,
+            clock=clock,
+            emit=self.emit,
+            holder=self.holder,
+            effects=self.runtime.effects,
+            mishap=parts.mishap,
+        )
+        self._is_alone = parts.is_alone
         self.ear = SimEar()
         self._ends = _Ends()
         self.tree = parts.with_tree(self._build(parts, chance))
@@ -150,11 +131,12 @@ class SimDaemon:
         self.moves += isinstance(event, JobMoved)
 
     def open(self) -> None:
-        """Do what `daemon.opening` does with an SQLite file, then start the tree."""
+        """Do what `daemon.opening` does, then start the tree."""
         with self.database.write("daemon", "stamp_environment") as tx:
             stamp_environment(tx, "test", None)
-        with self.database.write("daemon", "rescue_orphans") as tx:
-            rescue_orphans(tx)
+        if self._is_alone:
+            with self.database.write("daemon", "rescue_orphans") as tx:
+                rescue_orphans(tx)
         self.root.start()
         self._watch()
 
@@ -181,12 +163,12 @@ class SimDaemon:
             entity_secret="c0ffee00" * 8,
             timeouts=Timeouts(read=READ_TIMEOUT),
         )
-        client = CircleClient(
+        client = parts.client(
             account,
             clock=clock,
             budget=Budget(BudgetOptions(), clock=clock),
             emit=self.emit,
-            parts=Parts(wire=SimWire(parts.circle)),
+            parts=Parts(wire=SimWire(parts.circle, self.database.held)),
         )
         tree_parts = TreeParts(
             database=self.database,
@@ -198,6 +180,7 @@ class SimDaemon:
             clock=clock,
             chance=chance,
             emit=self.emit,
+            make_mailbox=self.runtime.make_mailbox,
         )
         return build_tree(tree_parts, tree_options(self.holder))
 

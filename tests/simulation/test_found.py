@@ -9,7 +9,7 @@ import pytest
 from tests.simulation.circle import Weather
 from tests.simulation.daemon import DaemonParts
 from tests.simulation.lives import live_through
-from tests.simulation.schedules import CrashInTheMiddleError
+from tests.simulation.store import Trouble
 from tests.simulation.world import World
 from wallet_provisioning.supervision.simfaults import Boundary, Fault, Harm
 from wallet_provisioning.supervision.snapshot import ChildState
@@ -80,18 +80,19 @@ def test_a_wallet_set_whose_key_is_refused_for_ever_is_made_under_another(seed: 
     assert live_through(World(seed, wishes=2, weather=weather)) == []
 
 
-@pytest.mark.parametrize("is_late", [False, True])
+@pytest.mark.parametrize("trouble", [Trouble.STUMBLE, Trouble.STUMBLE_AFTER])
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_writer_that_stumbles_over_a_commit_does_not_fail_the_job_for_good(
-    times: int, *, is_late: bool
+    times: int, trouble: Trouble
 ) -> None:
     """A wallet that exists at Circle became a failed one by any error at all, not only by a refused value."""
     left = [times]
 
-    def mishap(reason: str, is_committed: bool) -> None:  # noqa: FBT001 - as the store asks
-        if reason == "record_results" and is_committed is is_late and left[0]:
-            left[0] -= 1
-            raise CrashInTheMiddleError(reason)
+    def mishap(reason: str) -> Trouble | None:
+        if reason != "record_results" or not left[0]:
+            return None
+        left[0] -= 1
+        return trouble
 
     world = World(3, wishes=1, parts=lambda parts: replace(parts, mishap=mishap))
     assert live_through(world) == []

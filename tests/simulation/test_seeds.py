@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
-from tests.simulation.schedules import Drawn
+from tests.simulation.schedules import Schedule, Told, drawn, written
 
 ROOT = Path(__file__).parents[2]
-ENOUGH = 60
-SECONDS = 12.0
+ENOUGH = 20
+SECONDS = 4.0
 
 
 def test_a_few_worlds_drawn_by_chance_end_well() -> None:
@@ -18,42 +18,51 @@ def test_a_few_worlds_drawn_by_chance_end_well() -> None:
     began = perf_counter()
     digests = set()
     for seed in range(ENOUGH):
-        drawn = Drawn(seed)
-        assert drawn.run() == [], f"replay: python -m tests.simulation --seeds 1 --seed {seed}"
-        digests.add(drawn.world.digest)
+        told = Told(drawn(seed))
+        assert told.run() == [], f"replay: python -m tests.simulation --seeds 1 --seed {seed}"
+        digests.add(told.world.digest)
         if perf_counter() - began > SECONDS:
             break
     assert len(digests) == seed + 1
 
 
 def digest(seed: int) -> str:
-    drawn = Drawn(seed)
-    drawn.run()
-    return drawn.world.digest
+    told = Told(drawn(seed))
+    told.run()
+    return told.world.digest
 
 
 def test_a_seed_replays_its_world() -> None:
-    assert digest(11) == digest(11) != digest(12)
+    assert digest(3) == digest(3) != digest(4)
 
 
 def test_a_seed_replays_its_world_in_another_process() -> None:
-    code = "from tests.simulation.test_seeds import digest; print(digest(11))"
-    for hashes in ("1", "2"):
-        environment = {**os.environ, "PYTHONHASHSEED": hashes}
-        run = subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert run.stdout.strip() == digest(11)
+    code = "from tests.simulation.test_seeds import digest; print(digest(3))"
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == digest(3)
 
 
-def test_the_command_says_how_much_was_tried() -> None:
-    command = [sys.executable, "-m", "tests.simulation", "--seeds", "2", "--seed", "5"]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+def command(*words: str) -> "subprocess.CompletedProcess[str]":
+    line = [sys.executable, "-m", "tests.simulation", *words]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_the_command_says_how_much_was_tried_and_what_befell() -> None:
+    run = command("--seeds", "2", "--seed", "5")
     assert (run.returncode, run.stderr) == (0, "")
-    assert run.stdout.startswith("2 seeds, ")
-    assert "2 distinct interleavings, 0 breaches" in run.stdout
+    head, *befell = run.stdout.splitlines()
+    assert head.startswith("2 seeds, ")
+    assert head.endswith("2 distinct interleavings, 0 breaches")
+    told = [Told(drawn(seed)) for seed in (5, 6)]
+    assert [each.run() for each in told] == [[], []]
+    expected = told[0].world.befell() + told[1].world.befell()
+    assert befell == [f"{times:8} {name}" for name, times in sorted(expected.items())]
+
+
+def test_the_command_replays_a_schedule() -> None:
+    run = command("--schedule", written(Schedule(seed=5, people=1)))
+    assert run.stdout.startswith("1 seeds, ")
+    assert run.returncode == 0

@@ -81,7 +81,7 @@ class SimTree:
         self.incidents: list[Incident] = []
         self.notes: list[Seen] = []
         self.ends: list[str | None] = []
-        self.places = Places(self.clock, self.incidents.append)
+        self.places = Places(self.clock, self.incidents.append, self.runtime.make_mailbox)
         self.workers = list(_workers(root, ""))
         cell = self.places.cell(ROOT, self._child(root, ROOT))
         self.root = Root(cell, runtime=self.runtime, clock=self.clock, on_end=self.ends.append)

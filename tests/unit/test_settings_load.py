@@ -74,6 +74,7 @@ def test_every_variable_can_be_set() -> None:
             "WORKER_LEASE": "3s",
             "WORKER_JOB_TIMEOUT": "4s",
             "WORKER_REPLAY_WINDOW": "5m",
+            "WORKER_RECONCILE_INTERVAL": "6h",
             "DATABASE_URL": "postgresql://me:hidden@db/wallets",
             "REDIS_URL": "redis://:hidden@cache:6379/0",
             "CIRCLE_BASE_URL": "http://localhost:8090/",

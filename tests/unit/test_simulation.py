@@ -7,10 +7,19 @@ from datetime import timedelta
 import pytest
 
 from tests.simulation.trees import Node, Numbered, SimTree
-from wallet_provisioning.supervision.incidents import ChildEnded
+from wallet_provisioning.supervision.actor import Actor, recipe
+from wallet_provisioning.supervision.address import Address
+from wallet_provisioning.supervision.bounds import Bound, Overflow
+from wallet_provisioning.supervision.incidents import ChildEnded, Incident, Undeliverable, Why
+from wallet_provisioning.supervision.life import Life
+from wallet_provisioning.supervision.places import ROOT, Places
+from wallet_provisioning.supervision.policy import Policy
+from wallet_provisioning.supervision.root import Root
 from wallet_provisioning.supervision.simfaults import Boundary, Fault, Harm, at
 from wallet_provisioning.supervision.simulation import SimRuntime
 from wallet_provisioning.supervision.snapshot import EndReason
+from wallet_provisioning.supervision.spec import Child
+from wallet_provisioning.supervision.supervisor import Supervisor
 
 SECOND = timedelta(seconds=1)
 WORKER = Node(name="/", children=(Node(name="a"),))
@@ -153,3 +162,130 @@ def test_a_closed_runtime_tells_nobody_anything() -> None:
     drain(runtime)
     tree.run(10 * SECOND)
     assert numbers(tree) == []
+
+
+class Herald(Actor[Numbered]):
+    """Tells every message on, to one and then to the other."""
+
+    def __init__(self, life: Life, *, to: tuple[Address[Numbered], ...]) -> None:
+        super().__init__(life)
+        self._to = to
+
+    def receive(self, message: Numbered) -> None:
+        for address in self._to:
+            address.tell(message)
+
+
+class Ear(Actor[Numbered]):
+    """Notes what it hears."""
+
+    def __init__(self, life: Life, *, heard: list[tuple[str, int]]) -> None:
+        super().__init__(life)
+        self._heard = heard
+
+    def receive(self, message: Numbered) -> None:
+        self._heard.append((self.life.path, message.number))
+
+
+class Heralds:
+    """A herald between two ears."""
+
+    def __init__(self, fault: Fault | None = None, bound: Bound | None = None) -> None:
+        places = {} if fault is None else {("herald", 2): fault}
+        self.runtime = SimRuntime(1, faults=at(places))
+        self.heard: list[tuple[str, int]] = []
+        self.incidents: list[Incident] = []
+        observe = self.incidents.append
+        self.places = Places(self.runtime.clock, observe, self.runtime.make_mailbox)
+        ears = [Child(id=name, recipe=recipe(Ear, heard=self.heard), bound=bound) for name in ("a", "b")]
+        to = (self.places.address("a"), self.places.address("b"))
+        family = self.places.family(ROOT, [*ears, Child(id="herald", recipe=recipe(Herald, to=to))])
+        made = recipe(Supervisor, family=family, policy=Policy(), observe=observe)
+        cell = self.places.cell(ROOT, Child(id=ROOT, recipe=made, family=family))
+        clock = self.runtime.clock
+        self.root = Root(cell, runtime=self.runtime, clock=clock, on_end=lambda _why: None)
+        self.root.start()
+
+    def tell(self, *numbers: int) -> "Heralds":
+        for number in numbers:
+            self.places.address("herald").tell(Numbered(sender="test", number=number))
+        self.runtime.run(lambda: False, within=60 * SECOND)
+        return self
+
+    def of(self, path: str) -> list[int]:
+        return [number for heard, number in self.heard if heard == path]
+
+
+def test_the_points_of_a_hook_stand_before_and_after_each_of_its_effects() -> None:
+    heralds = Heralds().tell(7)
+    told = Boundary(path="herald", number=2, message="Numbered")
+    assert heralds.runtime.points[told] == [
+        "tell Numbered to a",
+        "told Numbered to a",
+        "tell Numbered to b",
+        "told Numbered to b",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("point", "a", "b"), [(1, [2], [2]), (2, [1, 2], [2]), (3, [1, 2], [2]), (4, [1, 2], [1, 2])]
+)
+def test_a_crash_inside_a_hook_leaves_the_effects_before_it_and_none_behind(
+    point: int, a: list[int], b: list[int]
+) -> None:
+    heralds = Heralds(Fault(harm=Harm.CRASH, at=point)).tell(1, 2)
+    assert (heralds.of("a"), heralds.of("b")) == (a, b)
+    assert heralds.root.view("herald").incarnation == 2
+    assert heralds.runtime.effects.struck == {"crash inside": 1}
+
+
+@pytest.mark.parametrize(("lasts", "b"), [(5, [1, 2]), (30, [2, 1]), (None, [2])])
+def test_a_hook_that_stands_still_goes_on_where_it_stood_be_it_a_zombie(
+    lasts: int | None, b: list[int]
+) -> None:
+    fault = Fault(harm=Harm.HANG, at=2, lasts=None if lasts is None else lasts * SECOND)
+    before = threading.active_count()
+    heralds = Heralds(fault).tell(1, 2)
+    assert (heralds.of("a"), heralds.of("b")) == ([1, 2], b)
+    assert heralds.runtime.standing() == (("told Numbered to a",) if lasts is None else ())
+    assert heralds.root.view("herald").zombies == (lasts is None)
+
+    heralds.runtime.close()
+    assert threading.active_count() == before
+    assert heralds.of("b") == b
+
+
+def test_a_process_that_ends_inside_a_hook_does_nothing_any_more() -> None:
+    heralds = Heralds(Fault(harm=Harm.DIE, at=2)).tell(1, 2)
+    assert heralds.runtime.has_died
+    assert not heralds.runtime.step()
+    assert heralds.heard == []
+
+
+def test_a_start_that_is_lost_is_noticed_and_made_again() -> None:
+    tree = SimTree(WORKER, 1, faults=at({("a", 1): Fault(harm=Harm.LOSE)})).start()
+    told(tree, 1)
+    tree.run(60 * SECOND)
+    assert numbers(tree) == [0]
+    assert tree.root.view("a").incarnation == 2
+    assert tree.root.view("a").zombies == 0
+
+
+def test_what_a_full_mailbox_refuses_from_a_timer_or_a_call_is_a_dead_letter() -> None:
+    heralds = Heralds(bound=Bound(capacity=1, overflow=Overflow.REFUSE))
+    ear = heralds.places.address("a")
+    heralds.tell()
+    for number in range(3):
+        heralds.runtime.later(SECOND, ear, Numbered(sender="timer", number=number))
+
+    async def answer() -> Numbered:
+        return Numbered(sender="call", number=3)
+
+    ear.tell(Numbered(sender="test", number=9))
+    heralds.runtime.submit(answer, ear, lambda error: Numbered(sender=str(error), number=4))
+    heralds.runtime.run(lambda: False, within=60 * SECOND)
+    dead = [each for each in heralds.incidents if isinstance(each, Undeliverable)]
+    assert len(heralds.of("a")) + len(dead) == 5
+    assert dead
+    assert {each.why for each in dead} == {Why.FULL}
+    assert heralds.runtime.loop.broken == []

@@ -204,6 +204,7 @@ def sample(hint: object) -> object:
     known: dict[str, object] = {
         "str": "text",
         "int": 1,
+        "float": 0.5,
         "bool": True,
         "UUID": JOB,
         "timedelta": SOON,

@@ -217,6 +217,20 @@ def test_a_restart_is_counted_by_how_the_life_before_ended(telemetry: Telemetry)
     assert sum(n for k, n in found.items() if dict(k)["actor"] == "scheduler") == 0
 
 
+def test_a_life_that_did_not_start_counts_with_what_the_one_before_it_died_of(telemetry: Telemetry) -> None:
+    telemetry.emit(events.ActorStarted(path="writer", incarnation=1))
+    for incarnation, reason in enumerate(("crash", "start_failed", "start_failed"), start=1):
+        telemetry.emit(events.ActorEnded(path="writer", incarnation=incarnation, reason=reason))
+    telemetry.emit(events.ActorStarted(path="writer", incarnation=4))
+
+    found = series(telemetry, "actor_restarts_total")
+    assert {dict(key)["cause"]: count for key, count in found.items()} == {
+        "crash": 1,
+        "hang": 0,
+        "start_failed": 2,
+    }
+
+
 def test_calls_claims_transactions_and_messages_are_told(telemetry: Telemetry) -> None:
     second = timedelta(seconds=1)
     telemetry.emit(
@@ -282,6 +296,18 @@ class Program(Observed):
     def breakers(self) -> Mapping[str, int]:
         return {"ETH": 2, "SOL": 0}
 
+    def budget_waiting(self) -> Mapping[str, int]:
+        return {"wallets": 12}
+
+    def budget_rates(self) -> Mapping[str, float]:
+        return {"wallets": 5.0, "posts": 0.0}
+
+    def reconcile_findings(self) -> Mapping[str, int]:
+        return {"missing": 2, "stuck": 0}
+
+    def reconcile_age(self) -> timedelta | None:
+        return timedelta(hours=1)
+
 
 def test_gauges_show_the_program_as_it_is(telemetry: Telemetry) -> None:
     telemetry.observe(Program())
@@ -296,6 +322,12 @@ def test_gauges_show_the_program_as_it_is(telemetry: Telemetry) -> None:
     assert value(telemetry, "oldest_due_job_age_seconds") == 90
     assert value(telemetry, "oldest_in_progress_age_seconds") == 0
     assert value(telemetry, "breaker_state", chain="ETH") == 2
+    assert value(telemetry, "circle_budget_waiting", kind="wallets") == 12
+    assert value(telemetry, "circle_budget_waiting", kind="gets") == 0
+    assert value(telemetry, "circle_budget_rate", kind="wallets") == 5
+    assert value(telemetry, "reconcile_findings", kind="missing") == 2
+    assert value(telemetry, "reconcile_findings", kind="stuck") == 0
+    assert value(telemetry, "reconcile_age_seconds") == 3600
     assert value(telemetry, "mailbox_depth", actor="writer") == 4
     assert value(telemetry, "mailbox_oldest_age_seconds", actor="writer") == 0.5
     assert value(telemetry, "actor_zombies", actor="circle/ETH") == 1
@@ -312,6 +344,40 @@ def test_a_gauge_that_cannot_be_read_costs_only_itself(telemetry: Telemetry) -> 
 
     program.store_is_away = False
     assert value(telemetry, "queue_depth", status="queued") == 7
+
+
+def test_the_calls_of_each_chain_start_at_zero_in_all_their_outcomes(telemetry: Telemetry) -> None:
+    telemetry.observe(Program())
+    labels = {"chain": "SOL", "operation": "create_wallet"}
+    ends = ("circle_5xx", "circle_rate_limit", "circle_4xx", "timeout", "network", "validation")
+    for outcome in ("success", *ends):
+        assert value(telemetry, "circle_call_duration_seconds_count", **labels, outcome=outcome) == 0
+
+
+def test_a_call_that_was_seen_shows_its_other_outcomes_too(telemetry: Telemetry) -> None:
+    telemetry.emit(events.CircleCalled(chain="-", operation="ping", outcome="success", duration=SOON))
+    labels = {"chain": "-", "operation": "ping"}
+    assert value(telemetry, "circle_call_duration_seconds_count", **labels, outcome="success") == 1
+    assert value(telemetry, "circle_call_duration_seconds_count", **labels, outcome="timeout") == 0
+
+
+def test_waits_repeats_and_slow_downs_of_the_budget_are_counted(telemetry: Telemetry) -> None:
+    assert value(telemetry, "circle_budget_wait_seconds_count", kind="wallets") == 0
+    assert value(telemetry, "circle_retries_total", outcome="denied") == 0
+    assert value(telemetry, "circle_budget_slowed_total", kind="gets") == 0
+
+    call = events.CircleCalled(
+        chain="ETH", operation="create_wallet", outcome="success", duration=SOON, kind="wallets", waited=SOON
+    )
+    telemetry.emit(call)
+    telemetry.emit(
+        events.CircleRetried(chain="ETH", operation="create_wallet", why="circle_rate_limit", allowed=False)
+    )
+    telemetry.emit(events.BudgetSlowed(kind="wallets", per_second=5, pause=SOON))
+
+    assert value(telemetry, "circle_budget_wait_seconds_count", kind="wallets") == 1
+    assert value(telemetry, "circle_retries_total", outcome="denied") == 1
+    assert value(telemetry, "circle_budget_slowed_total", kind="wallets") == 1
 
 
 def test_scrapes_at_once_each_see_everything(telemetry: Telemetry) -> None:

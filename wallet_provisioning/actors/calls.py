@@ -10,6 +10,7 @@ from uuid import UUID
 from opentelemetry import baggage, context, trace
 
 from wallet_provisioning.actors.waiting import Ask
+from wallet_provisioning.actors.walletset import Prepared
 from wallet_provisioning.actors.writer import ChainResult
 from wallet_provisioning.http.circle.answers import (
     CallFailed,
@@ -52,7 +53,7 @@ class CallEnded:
 class SetCallEnded:
     """The call for the wallet set ended."""
 
-    answer: WalletSetMade | CallFailed
+    answer: Prepared | CallFailed
     permit: Permit
 
 
@@ -72,6 +73,11 @@ class Batch:
     permit: Permit
     since: timedelta
     asks: dict[UUID, Ask] = field(default_factory=dict)
+    _users: frozenset[UUID] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note whose wallets are asked for."""
+        self._users = frozenset([member.user_id for member in self.request.members])
 
     def ask_of(self, member: StoredMember) -> Ask | None:
         """Return who here asked for a member's wallet, None where its job isn't in hand here."""
@@ -87,7 +93,7 @@ class Batch:
 
     def makes_wallet_of(self, user_id: UUID) -> bool:
         """Return whether a user's wallet is among those that are asked for."""
-        return any(member.user_id == user_id for member in self.request.members)
+        return user_id in self._users
 
     def unanswered(self, outcomes: Mapping[str, Outcome]) -> list[Ask]:
         """Return those who asked for a member that has no outcome."""
@@ -104,6 +110,7 @@ def order_of(request: StoredRequest) -> WalletOrder:
         blockchain=request.blockchain,
         account_type=request.account_type,
         members=members,
+        age=request.age,
     )
 
 
@@ -134,12 +141,18 @@ def is_refused_for_good(answer: CallFailed) -> bool:
 def failure_of(answer: CallFailed, wait: timedelta, *, is_probe: bool = False) -> Outcome:
     """Return what a failed call means for a member.
 
-    A wrong configuration is nobody's attempt, nor is a probe of a breaker that is about to open again.
+    A wrong configuration is nobody's attempt, nor is a probe of a breaker that is about to open again, nor
+    a call that Circle's rate limits kept from being sent.
     """
     if answer.is_configuration:
-        return Waiting(message=_quotable(answer), delay=wait)
+        return Waiting(message=_quotable(answer), delay=wait, circle_request_id=answer.circle_request_id)
+    if answer.error_type is ErrorType.CIRCLE_RATE_LIMIT and answer.certainty is Certainty.NOT_SENT:
+        delay = answer.retry_after or _AFTER_PROBE
+        return Waiting(message=answer.message, delay=delay, error_type=answer.error_type)
     if is_probe and answer.error_type in OUTAGE:
-        return Waiting(message=_quotable(answer), delay=_AFTER_PROBE)
+        return Waiting(
+            message=_quotable(answer), delay=_AFTER_PROBE, circle_request_id=answer.circle_request_id
+        )
     return Failed(
         error_type=answer.error_type,
         message=answer.message,
@@ -181,8 +194,8 @@ def error_type_of(outcome: Outcome) -> str | None:
     match outcome:
         case Failed(error_type=error_type):
             return error_type
-        case Waiting():
-            return ErrorType.CIRCUIT_OPEN
+        case Waiting(error_type=error_type):
+            return error_type
         case _:
             return None
 

@@ -32,15 +32,14 @@ from wallet_provisioning.actors.outbox import Outbox
 from wallet_provisioning.actors.seat import ChainSeat
 from wallet_provisioning.actors.settling import Settler
 from wallet_provisioning.actors.waiting import MOMENT, Ask, WaitingRoom, Wave
-from wallet_provisioning.actors.walletset import WalletSet, WalletSetOptions
+from wallet_provisioning.actors.walletset import Prepared, WalletSet, WalletSetOptions
 from wallet_provisioning.actors.writer import Assignment, BatchRecorded, WriterMessage
-from wallet_provisioning.http.circle.answers import CallFailed, WalletSetMade
-from wallet_provisioning.http.circle.breaker import BreakerState, Permit
-from wallet_provisioning.http.circle.errors import KEY_USED
+from wallet_provisioning.http.circle.answers import CallFailed
+from wallet_provisioning.http.circle.breaker import Permit
 from wallet_provisioning.jobs.chains import Chain
 from wallet_provisioning.jobs.outcomes import Outcome, Waiting
 from wallet_provisioning.store.database import Database
-from wallet_provisioning.store.errors import StoreUnavailableError
+from wallet_provisioning.store.errors import CreationHeldError, StoreUnavailableError
 from wallet_provisioning.store.wallets import Opened, RequestMember, StoredRequest, open_request
 from wallet_provisioning.supervision.actor import Actor
 from wallet_provisioning.supervision.address import Address
@@ -102,8 +101,9 @@ class CircleActor(Actor[CircleMessage]):
         seat: ChainSeat,
         options: CircleOptions,
         emit: Emit,
+        wallet_set: WalletSet | None = None,
     ) -> None:
-        """Sit down on the chain's seat."""
+        """Sit down on the chain's seat; the wallet set is shared with the other chains."""
         super().__init__(life)
         self._chain = chain
         self._database = database
@@ -114,7 +114,7 @@ class CircleActor(Actor[CircleMessage]):
         self._room = WaitingRoom(chain.name)
         self._outbox = Outbox(chain.name, writer, life)
         self._settler = Settler(life.path, database, options.retry_configuration, emit)
-        self._wallet_set = WalletSet(life.path, database, options.wallet_set)
+        self._wallet_set = wallet_set or WalletSet(life.path, database, options.wallet_set)
         self._batches: list[Batch] = []
         self._postponed: list[CallEnded | SetCallEnded] = []
         self._set_call: SetCall | None = None
@@ -124,6 +124,8 @@ class CircleActor(Actor[CircleMessage]):
     def started(self) -> None:
         """Take over the breaker; one that was open lets probes through."""
         self._seat.take_over(self.life.clock, self._emit)
+        if self.life.incarnation > 1:
+            self._wallet_set.give_up_call()
 
     def describe(self) -> Mapping[str, object]:
         """Show an operator what stands here."""
@@ -203,13 +205,12 @@ class CircleActor(Actor[CircleMessage]):
         self._wait_a_moment()
 
     def _admit(self) -> Permit | None:
-        """Return leave for one call; where the breaker is open, those who wait are told so."""
+        """Return leave for one call; where there is none, those who wait are told so."""
         admitted = self._seat.admit(self.life.clock, self._emit)
         if isinstance(admitted, Permit):
             return admitted
-        if self._seat.breaker.state is BreakerState.OPEN:
-            waiting = Waiting(message=admitted.reason, delay=admitted.retry_in)
-            self._outbox.answer(self._room.take(len(self._room)), waiting)
+        for count, waiting in self._seat.turn_away(len(self._room), admitted):
+            self._outbox.answer(self._room.take(count), waiting)
         return None
 
     def _wait_a_moment(self) -> None:
@@ -231,22 +232,18 @@ class CircleActor(Actor[CircleMessage]):
             )
 
     async def _call_for_set(self, permit: Permit) -> CircleMessage:
-        answer = await self._client.create_wallet_set(
-            chain=self._chain.name, key=self._wallet_set.key, name=self._options.wallet_set.name
-        )
+        answer = await self._wallet_set.prepare(self._client, self._chain.name)
         return SetCallEnded(answer=answer, permit=permit)
 
     def _take_set(self, message: SetCallEnded) -> None:
         if self._set_call is None or self._set_call.permit is not message.permit:
             return
         match message.answer:
-            case WalletSetMade(wallet_set_id=made):
-                self._wallet_set.save(made)
+            case Prepared() as prepared:
+                self._wallet_set.take(prepared)
                 self._seat.record(message.permit, None, self.life.clock, self._emit)
             case CallFailed() as failed:
                 self._seat.record(message.permit, failed, self.life.clock, self._emit)
-                if failed.code == KEY_USED:
-                    self._wallet_set.take_next_key()
                 self._outbox.answer(self._room.take(len(self._room)), self._set_failure(failed))
         self._set_call = None
 
@@ -254,7 +251,11 @@ class CircleActor(Actor[CircleMessage]):
         """Return what it means for a job that there is no wallet set: a plain no is nobody's attempt."""
         wait = self._options.retry_configuration
         if is_refused_for_good(failed):
-            return Waiting(message=f"no wallet set: {failed.message}", delay=wait)
+            return Waiting(
+                message=f"no wallet set: {failed.message}",
+                delay=wait,
+                circle_request_id=failed.circle_request_id,
+            )
         return failure_of(failed, wait)
 
     # Requests.
@@ -271,6 +272,10 @@ class CircleActor(Actor[CircleMessage]):
             self._room.put_back(asks)
             self._seat.breaker.release(permit)
             raise
+        except CreationHeldError as held:
+            self._seat.breaker.release(permit)
+            self._outbox.answer(asks, Waiting(message=str(held), delay=self._options.retry_configuration))
+            return
         by_user = {ask.user_id: ask for ask in asks}
         self._drop(by_user, opened.fenced_off)
         known: dict[UUID, Outcome] = {**opened.live, **opened.failed}
@@ -335,6 +340,7 @@ class CircleActor(Actor[CircleMessage]):
         for batch in [batch for batch in self._batches if batch.since < oldest]:
             self._take_answer(CallEnded(batch=batch, answer=lost_call()))
         if self._set_call is not None and self._set_call.since < oldest:
+            self._wallet_set.give_up_call()
             self._take_answer(SetCallEnded(answer=lost_call(), permit=self._set_call.permit))
 
     def _drop(self, by_user: dict[UUID, Ask], members: Sequence[RequestMember]) -> None:

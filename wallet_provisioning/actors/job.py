@@ -194,9 +194,16 @@ class JobActor(Actor[JobMessage]):
             return
         for chain in chains:
             if chain in self._circle:
-                self._circle[chain].tell(Provision(assignment=hand.assignment, wave=wave))
+                self._ask_chain(chain, Provision(assignment=hand.assignment, wave=wave))
             else:
                 self._answer_for(chain, self._not_served())
+
+    def _ask_chain(self, chain: str, wish: Provision) -> None:
+        """Tell a chain's actor; of a wave only those wake it that begin its wait for company or end it."""
+        if wish.wave is not None and wish.wave.is_quiet(chain):
+            self._circle[chain].tell_quietly(wish)
+        else:
+            self._circle[chain].tell(wish)
 
     def _end(self, news: Recorded) -> None:
         if self._hand is not None and self._hand.job.epoch == news.epoch and self._hand.job.id == news.job_id:

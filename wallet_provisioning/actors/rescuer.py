@@ -99,7 +99,8 @@ class RescuerActor(Actor[RescuerMessage]):
     def _settle(self, tx: Transaction, report: ChildEnded) -> tuple[Moved, ...]:
         job = report.held if isinstance(report.held, ClaimedJob) else None
         text = f"{report.path} ended by {report.reason}: {report.error}"
-        moved = () if job is None else apply_moves(tx, [moves.return_after_crash(job, text)])
+        evidence = {"path": report.path, "trace_id": report.trace_id, **_evidence(report)}
+        moved = () if job is None else apply_moves(tx, [moves.return_after_crash(job, text, evidence)])
         if not any(each.move.name is MoveName.RETURN_AFTER_CRASH for each in moved):
             _audit_crash(tx, report, job)
         return moved
@@ -111,6 +112,17 @@ class RescuerActor(Actor[RescuerMessage]):
             self._scheduler.tell(WorkKnown())
 
 
+def _evidence(report: ChildEnded) -> dict[str, object]:
+    """Return what an audit row says of a crash: the message without its values, and the stack's end."""
+    return {
+        "incarnation": report.incarnation,
+        "reason": report.reason.value,
+        "message": report.message,
+        "shown": report.shown,
+        "stack": report.stack[-_LONGEST_STACK:],
+    }
+
+
 def _audit_crash(tx: Transaction, report: ChildEnded, job: ClaimedJob | None) -> None:
     write_audit(
         tx,
@@ -119,13 +131,7 @@ def _audit_crash(tx: Transaction, report: ChildEnded, job: ClaimedJob | None) ->
         resource_id=report.path,
         user_id=None if job is None else job.user_id,
         job_id=None if job is None else job.id,
-        after={
-            "incarnation": report.incarnation,
-            "reason": report.reason.value,
-            "message": report.message,
-            "shown": report.shown,
-            "stack": report.stack[-_LONGEST_STACK:],
-        },
+        after=_evidence(report),
         status=AuditStatus.FAILED,
         error_message=report.error,
         trace_id=report.trace_id,

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from wallet_provisioning.actors import spans
 from wallet_provisioning.actors.job import Available, JobMessage, ReportIn, Rest, Work
+from wallet_provisioning.actors.shared import Shared
 from wallet_provisioning.actors.waiting import Wave
 from wallet_provisioning.actors.writer import Finished
 from wallet_provisioning.jobs.moves import ClaimedJob
@@ -68,6 +69,7 @@ class SchedulerActor(Actor[SchedulerMessage]):
         job_actors: Mapping[str, Address[JobMessage]],
         options: SchedulerOptions,
         emit: Emit,
+        shared: Shared | None = None,
     ) -> None:
         """Start knowing of no free job actor; they are asked when it starts."""
         super().__init__(life)
@@ -75,8 +77,9 @@ class SchedulerActor(Actor[SchedulerMessage]):
         self._job_actors = job_actors
         self._options = options
         self._emit = emit
+        self._shared = shared or Shared()
         self._free: dict[str, None] = {}
-        self._unread: set[str] = set()
+        self._unread: dict[str, None] = {}  # in order, so that a simulation is replayed
         self._may_have_work = True
         self._has_gathered = True
         self._is_gathering = False
@@ -105,6 +108,7 @@ class SchedulerActor(Actor[SchedulerMessage]):
             self._note(each)
         self._claim_all()
         self._let_rest()
+        self._shared.pulse.mark(self.life.path, self.life.clock.monotonic())
 
     def stopping(self) -> None:
         """Claim no more."""
@@ -135,7 +139,7 @@ class SchedulerActor(Actor[SchedulerMessage]):
 
     def _take_back(self, news: Finished) -> None:
         self._free.update(dict.fromkeys(news.slots))
-        self._unread.update(news.slots)
+        self._unread.update(dict.fromkeys(news.slots))
         if news.due_in is not None:
             self._wake_in(news.due_in)
 
@@ -153,7 +157,7 @@ class SchedulerActor(Actor[SchedulerMessage]):
 
     def _claim_all(self) -> None:
         while self._may_have_work and self._free and not self.is_stopping:
-            if not self._is_time():
+            if self._shared.orders.against_claiming() is not None or not self._is_time():
                 return
             limit = min(self._options.batch_size, len(self._free))
             claims = self._claim(limit)
@@ -208,7 +212,7 @@ class SchedulerActor(Actor[SchedulerMessage]):
         for job in jobs:
             slot = next(iter(self._free))
             del self._free[slot]
-            self._unread.discard(slot)
+            self._unread.pop(slot, None)
             self._emit(_claimed(job, self.life.path))
             self._job_actors[slot].tell(Work(job=job, wave=wave))
 

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from wallet_provisioning.actors.calls import Batch, failure_of, is_refused_for_good
 from wallet_provisioning.http.circle.answers import CallFailed, Certainty, Fulfilled, KeyRefused
-from wallet_provisioning.jobs.outcomes import Outcome
+from wallet_provisioning.jobs.outcomes import Outcome, Waiting
 from wallet_provisioning.store.audit import DUPLICATE_WALLET, write_audit
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.wallets import mark_ambiguous, mark_certain, raise_generation, refuse_request
@@ -31,8 +31,9 @@ class Settler:
                 return dict(answer.wallets)
             case KeyRefused():
                 self._report_duplicates(batch, answer)
-                self._raise_generation(batch, answer.missing)
-                return {**answer.found, **answer.failed}
+                if answer.missing:
+                    self._raise_generation(batch, answer.missing)
+                return {**answer.found, **answer.failed, **_to_look_up_again(answer)}
             case CallFailed():
                 return self._failed(batch, answer)
             case _:
@@ -91,3 +92,10 @@ class Settler:
                     duplicate=each.duplicate,
                 )
             )
+
+
+def _to_look_up_again(answer: KeyRefused) -> dict[str, Waiting]:
+    """Return those that one look-up lacks: lists may lag, and it is nobody's attempt to wait for them."""
+    message = "Circle refused the idempotency key; what it made before is looked up once more"
+    waiting = Waiting(message=message, delay=answer.look_again_in, circle_request_id=answer.circle_request_id)
+    return dict.fromkeys(answer.unproven, waiting)

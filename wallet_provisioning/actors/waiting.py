@@ -5,9 +5,10 @@ complete nobody else is expected, so what waits goes at once; else it goes when 
 after a moment. At low load a wave is one job, and nothing waits for company.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import count, islice
 from uuid import UUID
 
 from opentelemetry.trace import Span
@@ -20,10 +21,24 @@ FULL_BATCH = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wave:
-    """The jobs of one claim: its number, and how many of them ask each chain."""
+    """The jobs of one claim: its number, and how many of them ask each chain.
+
+    `arrivals` count the asks of each chain as they are told, on whatever threads. The first one begins a
+    chain's wait for company, those that fill a batch and the last end it; the others need wake nobody.
+    """
 
     number: int
     sizes: Mapping[str, int]
+    arrivals: Mapping[str, Iterator[int]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Begin to count."""
+        object.__setattr__(self, "arrivals", {chain: count(1) for chain in self.sizes})
+
+    def is_quiet(self, chain: str) -> bool:
+        """Count one more ask, and return whether it may wait until another one wakes the chain's actor."""
+        number = next(self.arrivals[chain], 1)
+        return 1 < number < self.sizes[chain] and number % FULL_BATCH != 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +73,7 @@ class WaitingRoom:
         self._chain = chain
         self._asks: dict[UUID, Ask] = {}
         self._arrived: dict[int, int] = {}
+        self._waves: dict[int, Wave] = {}
 
     def __len__(self) -> int:
         """Return how many wait."""
@@ -70,24 +86,27 @@ class WaitingRoom:
 
     def add(self, ask: Ask) -> Ask | None:
         """Let an ask wait; return the one that gives way: of two attempts the later waits."""
-        replaced = self._asks.get(ask.user_id)
+        user_id = ask.assignment.job.user_id
+        replaced = self._asks.get(user_id)
         if replaced is not None and ask.is_earlier_than(replaced):
             return ask
-        self._asks[ask.user_id] = ask
+        self._asks[user_id] = ask
         self._count(ask)
         return replaced
 
     def _count(self, ask: Ask) -> None:
         if ask.wave is not None:
-            self._arrived[ask.wave.number] = self._arrived.get(ask.wave.number, 0) + 1
+            number = ask.wave.number
+            self._waves[number] = ask.wave
+            self._arrived[number] = self._arrived.get(number, 0) + 1
 
     def is_ready(self, now: timedelta) -> bool:
         """Return whether what waits is to be sent now."""
         if not self._asks:
             return False
-        if len(self._asks) >= FULL_BATCH or now - self._oldest() >= MOMENT:
+        if len(self._asks) >= FULL_BATCH or all(self._is_complete(wave) for wave in self._waves.values()):
             return True
-        return all(self._is_complete(ask.wave) for ask in self._asks.values())
+        return now - self._oldest() >= MOMENT
 
     def first(self) -> Ask | None:
         """Return who has waited longest."""
@@ -95,22 +114,26 @@ class WaitingRoom:
 
     def take(self, most: int = FULL_BATCH) -> list[Ask]:
         """Take the first of those that wait."""
-        users = list(self._asks)[:most]
+        users = list(islice(self._asks, most))
         taken = [self._asks.pop(user) for user in users]
         self._forget_waves()
         return taken
 
     def put_back(self, asks: list[Ask]) -> None:
         """Let asks wait again, before all others."""
-        again = {ask.user_id: ask for ask in asks}
-        self._asks = {**again, **self._asks}
+        if asks:
+            again = {ask.user_id: ask for ask in asks}
+            self._asks = {**again, **self._asks}
+            self._waves.update({ask.wave.number: ask.wave for ask in asks if ask.wave is not None})
 
     def _oldest(self) -> timedelta:
         return min(ask.since for ask in self._asks.values())
 
-    def _is_complete(self, wave: Wave | None) -> bool:
-        return wave is None or self._arrived.get(wave.number, 0) >= wave.sizes.get(self._chain, 0)
+    def _is_complete(self, wave: Wave) -> bool:
+        return self._arrived.get(wave.number, 0) >= wave.sizes.get(self._chain, 0)
 
     def _forget_waves(self) -> None:
-        waiting = {ask.wave.number for ask in self._asks.values() if ask.wave is not None}
-        self._arrived = {wave: count for wave, count in self._arrived.items() if wave in waiting}
+        """Forget the waves of which nobody waits any more."""
+        left = {ask.wave.number: ask.wave for ask in self._asks.values() if ask.wave is not None}
+        self._waves = left
+        self._arrived = {number: arrived for number, arrived in self._arrived.items() if number in left}

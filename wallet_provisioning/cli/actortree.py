@@ -54,7 +54,8 @@ def _remarks(actor: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     if actor["dead_letters"]:
         yield f"{actor['dead_letters']} dead letters", "yellow"
     if (crash := actor["last_crash"]) is not None:
-        yield f"last {crash['reason']} at {str(crash['at'])[11:19]}: {crash['error']}", "red"
+        over = f" over {crash['message']}" if crash["message"] else ""
+        yield f"last {crash['reason']}{over} at {str(crash['at'])[11:19]}: {crash['error']}", "red"
 
 
 def _seconds(milliseconds: float | None) -> str:

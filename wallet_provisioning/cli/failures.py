@@ -10,7 +10,10 @@ from wallet_provisioning.http.sandbox.errors import SandboxError, WrongOptionErr
 from wallet_provisioning.settings import SettingsError
 from wallet_provisioning.store.errors import (
     AlreadyRunningError,
+    AuditKeyError,
     InvalidDatabaseUrlError,
+    ReconcileTakenError,
+    SchemaTooNewError,
     SchemaTooOldError,
     StoreError,
     StoreUnavailableError,
@@ -27,6 +30,7 @@ _WRONG = (
     AccountError,
     OpenToAllError,
     InvalidDatabaseUrlError,
+    AuditKeyError,
     WrongEnvironmentError,
     WrongOptionError,
 )
@@ -34,7 +38,9 @@ _UNREACHABLE = (
     CannotListenError,
     StoreUnavailableError,
     SchemaTooOldError,
+    SchemaTooNewError,
     AlreadyRunningError,
+    ReconcileTakenError,
     SandboxError,
 )
 

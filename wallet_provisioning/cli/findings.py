@@ -16,11 +16,12 @@ class Finding:
     name: str
     detail: str
     code: ExitCode = ExitCode.DONE
+    says: str | None = None
 
     @property
     def word(self) -> str:
-        """How it is, in one word."""
-        return _WORDS[self.code]
+        """How it is, in a word that `says` may put more aptly."""
+        return self.says or _WORDS[self.code]
 
 
 _WORDS = {

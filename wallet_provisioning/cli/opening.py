@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from wallet_provisioning.clock import SystemClock
-from wallet_provisioning.settings import StoreSettings, Variables
+from wallet_provisioning.settings import Variables
 from wallet_provisioning.store import schema
 from wallet_provisioning.store.database import Database
 
 
 @contextmanager
-def open_store(settings: StoreSettings) -> Iterator[Database]:
+def open_store(settings: Variables) -> Iterator[Database]:
     """Open the database with a schema that can be used, and close it at the end.
 
     The embedded SQLite file is brought up to date, as the daemon does; PostgreSQL is only checked.

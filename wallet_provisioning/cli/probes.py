@@ -22,6 +22,12 @@ from wallet_provisioning.store.schema import SchemaState, schema_state
 from wallet_provisioning.store.stamp import read_stamp
 from wallet_provisioning.telemetry.events import unheard
 
+_TO_DO = {
+    SchemaState.ABSENT: "run migrate",
+    SchemaState.OLDER: "run migrate",
+    SchemaState.TOO_NEW: "update",
+}
+
 
 def probe_database(settings: Settings) -> Finding:
     """Reach the database, look at its schema and its stamp. Creates nothing, not even the file."""
@@ -30,8 +36,13 @@ def probe_database(settings: Settings) -> Finding:
         state = schema_state(settings.database_url)
         if state is SchemaState.ABSENT and place.startswith("sqlite"):
             return Finding(name="database", detail=f"{place}: the daemon makes it when it starts")
-        if state in {SchemaState.ABSENT, SchemaState.OLDER}:
-            return Finding(name="database", detail=f"{place}: {describe(state)}", code=ExitCode.UNREACHABLE)
+        if state in _TO_DO:
+            return Finding(
+                name="database",
+                detail=f"{place}: {describe(state)}",
+                code=ExitCode.UNREACHABLE,
+                says=_TO_DO[state],
+            )
         return _judge_stamp(settings, f"{place}: {describe(state)}")
     except StoreError as error:
         return Finding(name="database", detail=f"{place}: {lines_of(error)[0]}", code=exit_code_of(error))

@@ -13,7 +13,22 @@ from wallet_provisioning.cli.failures import FAILURES, exit_code_of, lines_of
 from wallet_provisioning.cli.output import say
 
 NAME = "wallet-provisioning"
-COMMANDS = ("daemon", "sandbox", "migrate", "provision", "check", "actors", "chaos")
+COMMANDS = (
+    "daemon",
+    "sandbox",
+    "migrate",
+    "provision",
+    "check",
+    "reconcile",
+    "wallet-set",
+    "actors",
+    "chains",
+    "breaker",
+    "pause",
+    "resume",
+    "audit",
+    "chaos",
+)
 
 
 class Commands(click.Group):
@@ -30,8 +45,8 @@ class Commands(click.Group):
         """Return a command by its name, None where there is none."""
         if name not in COMMANDS:
             return None
-        module = import_module(f"wallet_provisioning.cli.{name}")
-        return cast("click.Command", getattr(module, name))
+        module = import_module(f"wallet_provisioning.cli.{name.replace('-', '')}")
+        return cast("click.Command", getattr(module, name.replace("-", "")))
 
 
 @click.group(

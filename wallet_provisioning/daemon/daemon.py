@@ -9,22 +9,37 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from wallet_provisioning.actors.seat import ChainSeat
+from wallet_provisioning.actors.shared import Shared
+from wallet_provisioning.actors.walletset import WalletSet
 from wallet_provisioning.clock import Clock, SystemClock
+from wallet_provisioning.daemon.budget import circle_budget
 from wallet_provisioning.daemon.circle import (
     circle_client,
     real_account,
     sandbox_account,
     sandbox_process,
+    wallet_set_options,
 )
 from wallet_provisioning.daemon.control import TreeControl
 from wallet_provisioning.daemon.dependencies import Dependencies
 from wallet_provisioning.daemon.observing import ObservedDaemon
 from wallet_provisioning.daemon.opening import lock_of, make_database, prepare_database
-from wallet_provisioning.daemon.surroundings import api_options, description_of, message_intake, tree_options
+from wallet_provisioning.daemon.preparing import Preparation
+from wallet_provisioning.daemon.progress import Progress
+from wallet_provisioning.daemon.standing import learn_orders, say_goodbye
+from wallet_provisioning.daemon.surroundings import (
+    api_options,
+    description_of,
+    message_intake,
+    presence_of,
+    progress_options,
+    tree_options,
+)
+from wallet_provisioning.durations import format_duration
 from wallet_provisioning.http.api.parts import Parts
 from wallet_provisioning.http.api.server import ApiServer
 from wallet_provisioning.http.circle.account import Account
@@ -40,7 +55,11 @@ from wallet_provisioning.telemetry.events import DeadLetter, Event, Notice
 from wallet_provisioning.telemetry.setup import Telemetry
 from wallet_provisioning.tree import Tree, TreeParts, build_tree
 
+if TYPE_CHECKING:
+    from wallet_provisioning.http.circle.budget import Budget
+
 _LOOK = 1.0
+_UNSEALED = "AUDIT_SIGNING_KEY is unset: the audit is written but not sealed against changes"
 _MARGIN = timedelta(seconds=5)
 
 
@@ -53,6 +72,7 @@ class _Running:
 
     root: Root
     control: TreeControl
+    preparation: Preparation
     started: asyncio.Event
     ended: asyncio.Future[str | None]
 
@@ -79,11 +99,14 @@ class Daemon:
         self._telemetry = telemetry
         self._clock = clock or SystemClock()
         self._dependencies = Dependencies()
+        self._shared = Shared()
+        self._progress = Progress(self._shared, progress_options(settings), self._clock)
         self._database = make_database(settings, self._clock, self.emit)
         self._runtime = ThreadRuntime()
-        self._seats = {chain.name: ChainSeat(chain.name) for chain in settings.served}
+        self._seats = {chain.name: ChainSeat(chain.name, self._shared) for chain in settings.served}
         self._stack = AsyncExitStack()
         self._running: _Running | None = None
+        self._budget: Budget | None = None
         self._url = ""
         self._is_draining = False
 
@@ -95,6 +118,7 @@ class Daemon:
     def emit(self, event: Event) -> None:
         """Hear an event and tell telemetry. Safe on any thread."""
         self._dependencies.hear(event)
+        self._progress.hear(event)
         if not (self._is_draining and isinstance(event, DeadLetter)):  # a tell to who has gone loses nothing
             self._telemetry.emit(event)
 
@@ -115,17 +139,22 @@ class Daemon:
         self._stack.enter_context(lock_of(self._database))
         self._stack.callback(self._database.close)
         self._open_runtime()
-        tree = self._build_tree(await self._open_circle())
-        running = self._make_running(tree)
+        client = await self._open_circle()
+        wallet_set = WalletSet("daemon", self._database, wallet_set_options(self._settings), client)
+        tree = self._build_tree(client, wallet_set)
+        running = self._make_running(tree, self._prepare_set(client, wallet_set))
         if not await self._prepare_database(running.control):
             return False
         self._running = running
-        self._telemetry.observe(ObservedDaemon(running.control, self._database))
+        self._telemetry.observe(ObservedDaemon(running.control, self._database, self._budget))
         await self._open_api(running.control)
+        self._begin_preparing(running.preparation)
         running.root.start()
         self._watch(running.root)
         await self._until_started(running)
         running.control.set_ready()
+        if self._settings.audit_signing_key is None:
+            self.emit(Notice(text=_UNSEALED))
         self.emit(Notice(text=f"{description_of(self._settings, self.boot)}; dashboard at {self._url}"))
         return True
 
@@ -140,12 +169,18 @@ class Daemon:
             each.cancel()
 
     async def _prepare_database(self, control: TreeControl) -> bool:
-        """Prepare the database; while it can't be reached the API tells so. False where we shall leave."""
+        """Prepare the database; while it can't be reached the API tells so. False where we shall leave.
+
+        Raises `StoreUnavailableError` where it isn't there in time.
+        """
+        began = self._clock.monotonic()
         while not self.leaving.is_set():
             try:
                 await asyncio.to_thread(prepare_database, self._database, self._settings, self.emit)
+                await asyncio.to_thread(learn_orders, self._database, self._shared)
             except StoreUnavailableError as error:
-                if self._database.dialect == "sqlite":
+                waited = self._clock.monotonic() - began
+                if self._database.dialect == "sqlite" or waited >= self._settings.start_patience:
                     raise
                 await self._wait_for_database(error, control)
             else:
@@ -154,7 +189,9 @@ class Daemon:
 
     async def _wait_for_database(self, error: StoreUnavailableError, control: TreeControl) -> None:
         if not self._url:
-            self.emit(Notice(text=f"waiting for the database: {error}", level="warning"))
+            patience = format_duration(self._settings.start_patience)
+            text = f"waiting for the database, for up to {patience} (WORKER_START_PATIENCE): {error}"
+            self.emit(Notice(text=text, level="warning"))
             await self._open_api(control)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LOOK):
@@ -165,19 +202,28 @@ class Daemon:
         self._stack.push_async_callback(asyncio.to_thread, self._runtime.stop)
 
     async def _open_circle(self) -> CircleClient:
-        client = circle_client(await self._open_account(), self._settings, self._clock, self.emit)
+        account = await self._open_account()
+        self._budget = circle_budget(
+            self._settings,
+            account,
+            database=self._database,
+            boot=self.boot,
+            clock=self._clock,
+            emit=self.emit,
+        )
+        client = circle_client(account, self._budget, self._clock, self.emit)
         self._stack.push_async_callback(self._close_on_runtime, client)
         return client
 
     async def _open_account(self) -> Account:
         if isinstance(self._settings.circle, RealCircle):
-            return real_account(self._settings.circle)
+            return real_account(self._settings.circle, self._settings)
         sandbox = sandbox_process(self._settings, self._clock, self.emit)
         self._stack.push_async_callback(sandbox.stop)
-        return sandbox_account(await sandbox.start())
+        return sandbox_account(await sandbox.start(), self._settings)
 
-    def _build_tree(self, client: CircleClient) -> Tree:
-        ear = Wakeups(self._database.url, self._database.dialect)
+    def _build_tree(self, client: CircleClient, wallet_set: WalletSet) -> Tree:
+        ear = Wakeups(self._settings.listen_url, self._database.dialect)
         self._stack.push_async_callback(self._close_on_runtime, ear)
         parts = TreeParts(
             database=self._database,
@@ -189,10 +235,14 @@ class Daemon:
             clock=self._clock,
             chance=Random(),  # noqa: S311 - jitter, not a secret
             emit=self.emit,
+            shared=self._shared,
+            presence=presence_of(self._settings, self.boot),
+            wallet_set=wallet_set,
+            reader=client,
         )
         return build_tree(parts, tree_options(self._settings, self.boot))
 
-    def _make_running(self, tree: Tree) -> _Running:
+    def _make_running(self, tree: Tree, preparation: Preparation) -> _Running:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[str | None] = loop.create_future()
         started = asyncio.Event()
@@ -210,8 +260,10 @@ class Daemon:
             root=root,
             seats=self._seats,
             dependencies=self._dependencies,
+            progress=self._progress,
+            preparation=preparation,
         )
-        return _Running(root=root, control=control, started=started, ended=ended)
+        return _Running(root=root, control=control, preparation=preparation, started=started, ended=ended)
 
     async def _open_api(self, control: TreeControl) -> None:
         """Serve the API, unless it does already."""
@@ -224,15 +276,32 @@ class Daemon:
             clock=self._clock,
             exposition=self._telemetry.render_metrics,
             options=api_options(self._settings),
+            emit=self.emit,
         )
         api = ApiServer(parts)
         await api.start()
         self._stack.push_async_callback(api.stop)
         self._url = api.url
 
+    def _prepare_set(self, client: CircleClient, wallet_set: WalletSet) -> Preparation:
+        return Preparation(
+            self._database,
+            wallet_set,
+            maker=client,
+            on_circle_loop=lambda work: asyncio.wrap_future(
+                asyncio.run_coroutine_threadsafe(work, self._runtime.loop)
+            ),
+            emit=self.emit,
+        )
+
+    def _begin_preparing(self, preparation: Preparation) -> None:
+        """See to the wallet set beside all that starts; only the first creation waits for it."""
+        preparing = asyncio.create_task(preparation.run())
+        self._stack.callback(preparing.cancel)
+
     def _watch(self, root: Root) -> None:
         """Look once a second whether the root supervisor itself hangs."""
-        watch = asyncio.create_task(_look_for_ever(root))
+        watch = asyncio.create_task(_look_for_ever(root, self._progress))
         self._stack.callback(watch.cancel)
 
     # Down.
@@ -271,6 +340,7 @@ class Daemon:
         try:
             with self._database.write("daemon", "hand_back_all") as tx:
                 moved = hand_back_all(tx, holder=self.boot)
+            say_goodbye(self._database, self._shared, self.boot)
         except StoreUnavailableError as error:
             self.emit(
                 Notice(text=f"nothing could be handed back, the leases will do it: {error}", level="warning")
@@ -297,7 +367,8 @@ def _set_once(future: asyncio.Future[str | None], value: str | None) -> None:
         future.set_result(value)
 
 
-async def _look_for_ever(root: Root) -> None:
+async def _look_for_ever(root: Root, progress: Progress) -> None:
     while True:
+        progress.looked()
         await asyncio.sleep(_LOOK)
         root.look()

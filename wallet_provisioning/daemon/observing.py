@@ -5,7 +5,11 @@ from datetime import timedelta
 
 from wallet_provisioning.daemon.control import TreeControl
 from wallet_provisioning.http.circle.breaker import BreakerState
+from wallet_provisioning.http.circle.budget import Budget
+from wallet_provisioning.http.circle.budget import Kind as CallKind
+from wallet_provisioning.reconcile.findings import Kind
 from wallet_provisioning.store.database import Database
+from wallet_provisioning.store.reconciliation import read_standing
 from wallet_provisioning.store.reports import oldest_due_age, oldest_in_progress_age, queue_depths
 from wallet_provisioning.supervision.snapshot import ActorView
 
@@ -15,10 +19,11 @@ _LEVELS = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN:
 class ObservedDaemon:
     """One running daemon. Methods are safe on any thread; those that ask the store may raise `StoreError`."""
 
-    def __init__(self, control: TreeControl, database: Database) -> None:
+    def __init__(self, control: TreeControl, database: Database, budget: Budget | None = None) -> None:
         """Look at a daemon."""
         self._control = control
         self._database = database
+        self._budget = budget
 
     def active_jobs(self) -> int:
         """Return how many job actors hold a job."""
@@ -50,3 +55,22 @@ class ObservedDaemon:
     def breakers(self) -> Mapping[str, int]:
         """Return each chain's breaker: 0 closed, 1 half-open, 2 open."""
         return {chain: _LEVELS[state] for chain, state in self._control.breakers().items()}
+
+    def budget_waiting(self) -> Mapping[str, int]:
+        """Return how many calls to Circle wait for their turn, by kind."""
+        return {} if self._budget is None else {kind.value: self._budget.waiting(kind) for kind in CallKind}
+
+    def budget_rates(self) -> Mapping[str, float]:
+        """Return how many calls a second may be made now, by kind."""
+        return {} if self._budget is None else {kind.value: self._budget.rate(kind) for kind in CallKind}
+
+    def reconcile_findings(self) -> Mapping[str, int]:
+        """Return what the last reconcile of any daemon or operator left, by kind."""
+        with self._database.read() as connection:
+            found = read_standing(connection).findings
+        return {kind.value: found.get(kind.value, 0) for kind in Kind}
+
+    def reconcile_age(self) -> timedelta | None:
+        """Return how long ago it ended."""
+        with self._database.read() as connection:
+            return read_standing(connection).age

@@ -8,11 +8,15 @@ from wallet_provisioning.store.claims import rescue_orphans
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.lock import EmbeddedLock
 from wallet_provisioning.store.schema import migrate, require_current
-from wallet_provisioning.store.stamp import stamp_environment
-from wallet_provisioning.telemetry.events import Emit
+from wallet_provisioning.store.stamp import require_wallet_set, stamp_environment
+from wallet_provisioning.telemetry.events import Emit, Notice
 
 _OTHER_THREADS = 16
 _MOST_CONNECTIONS = 64
+_DEAF = (
+    "DATABASE_URL leads to a pooler, which swallows NOTIFY: what other processes accept is looked for every 2s; "
+    "set DATABASE_LISTEN_URL to the server itself to hear of it at once"
+)
 
 
 def make_database(settings: Settings, clock: Clock, emit: Emit) -> Database:
@@ -35,9 +39,12 @@ def prepare_database(database: Database, settings: Settings, emit: Emit) -> None
         migrate(database.url)
     require_current(database)
     with database.write("daemon", "stamp_environment") as tx:
-        stamp_environment(tx, settings.environment.value, settings.circle_wallet_set_id)
+        stamp_environment(tx, settings.environment.value, None)
+        require_wallet_set(tx, settings.circle_wallet_set_id)
     if database.dialect == "sqlite":
         _free_orphans(database, emit)
+    elif settings.given_listen_url is None and database.has_pooler():
+        emit(Notice(text=_DEAF))
 
 
 def _free_orphans(database: Database, emit: Emit) -> None:

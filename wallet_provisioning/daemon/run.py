@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from wallet_provisioning.daemon.daemon import Daemon
+from wallet_provisioning.daemon.garbage import tame_collector
 from wallet_provisioning.daemon.surroundings import telemetry_options
 from wallet_provisioning.settings import Settings
 from wallet_provisioning.telemetry.events import Notice
@@ -38,6 +39,7 @@ async def _run(
 
 async def _serve(daemon: Daemon, announce: Callable[[str], None]) -> int:
     if await daemon.open():
+        tame_collector()
         announce(daemon.url)
     gave_up = await daemon.wait()
     if gave_up is not None:

@@ -1,20 +1,26 @@
 """What the settings mean for the parts around the tree: API, messages, telemetry."""
 
+import socket
 from collections.abc import Callable
 from uuid import UUID
 
 from pydantic import SecretStr
 
 from wallet_provisioning import __version__
+from wallet_provisioning.actors.housekeeping import Housekeeping
+from wallet_provisioning.actors.sweeper import SweeperOptions
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.daemon.circle import wallet_set_options
+from wallet_provisioning.daemon.progress import ProgressOptions
 from wallet_provisioning.http.api.parts import ApiOptions
 from wallet_provisioning.intake.consumer import MessageIntake
 from wallet_provisioning.intake.desk import IntakeParts
 from wallet_provisioning.intake.options import IntakeOptions
-from wallet_provisioning.settings import SandboxCircle, Settings
+from wallet_provisioning.settings import SandboxCircle, Settings, Variables
 from wallet_provisioning.store.accepting import Accepted
+from wallet_provisioning.store.daemons import Presence
 from wallet_provisioning.store.database import Database
+from wallet_provisioning.store.signing import Signer
 from wallet_provisioning.telemetry.events import Emit
 from wallet_provisioning.telemetry.options import LogOptions, MetricOptions, TelemetryOptions
 from wallet_provisioning.tree import TreeOptions
@@ -30,6 +36,24 @@ def description_of(settings: Settings, boot: UUID) -> str:
         f"wallet-provisioning {__version__} started as {boot}: Circle environment {settings.environment}, "
         f"chains {chains}, {settings.max_concurrency} job actors, {database}, "
         f"messages {'on' if settings.redis_url else 'off'}"
+    )
+
+
+def presence_of(settings: Settings, boot: UUID) -> Presence:
+    """Return what the store is told of this daemon; the host's name is for people to read."""
+    return Presence(
+        boot_id=boot,
+        version=__version__,
+        environment=settings.environment.value,
+        hostname=socket.gethostname(),
+    )
+
+
+def progress_options(settings: Settings) -> ProgressOptions:
+    """Return what is expected of the actors' rounds."""
+    is_postgresql = settings.database_url.startswith("postgres")
+    return ProgressOptions(
+        poll_interval=settings.poll_interval, lease=settings.lease, hears_itself=is_postgresql
     )
 
 
@@ -72,7 +96,23 @@ def tree_options(settings: Settings, holder: UUID) -> TreeOptions:
         backoff=settings.backoff,
         drain=settings.shutdown_timeout,
         wallet_set=wallet_set_options(settings),
+        reconcile_interval=settings.reconcile_interval,
+        housekeeping=Housekeeping(signer=signer_of(settings), sweeper=_sweeper_options(settings)),
     )
+
+
+def signer_of(settings: Variables) -> Signer | None:
+    """Return who signs the audit's seals, None where no key is set."""
+    key = _text(settings.audit_signing_key)
+    return None if key is None else Signer(key)
+
+
+def _sweeper_options(settings: Settings) -> SweeperOptions | None:
+    """Return what is deleted and when, None where everything is kept for ever."""
+    jobs, audit = settings.retention_jobs or None, settings.retention_audit or None
+    if jobs is None and audit is None:
+        return None
+    return SweeperOptions(jobs=jobs, audit=audit, signer=signer_of(settings))
 
 
 def message_intake(

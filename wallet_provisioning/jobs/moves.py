@@ -4,7 +4,8 @@ A `Move` says what shall become of one job; `store.moves` applies it by compare-
 and epoch, with its audit row in the same transaction. `states.TABLE` says which are legal.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
@@ -16,10 +17,11 @@ CRASH_LIMIT = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why a job did not complete, as the operator reads it."""
+    """Why a job did not complete, as the operator reads it, and which call of Circle's it was."""
 
     error_type: ErrorType
     message: str
+    circle_request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,8 @@ class Move:
     """One change of one job's state; build it with the functions below.
 
     `epoch` and `revision` guard the moves of a holder; an operator's have none. `due_in` counts from
-    the database's clock; None leaves the job without a next time.
+    the database's clock; None leaves the job without a next time. `evidence` is what else the audit row
+    says of a crash, as JSON knows it.
     """
 
     name: MoveName
@@ -59,6 +62,7 @@ class Move:
     due_in: timedelta | None = None
     adds_crash: bool = False
     reason: str | None = None
+    evidence: Mapping[str, object] | None = field(default=None, hash=False)
 
     @property
     def transition(self) -> Transition:
@@ -76,9 +80,15 @@ def schedule_retry(job: ClaimedJob, failure: Failure, delay: timedelta) -> Move:
     return Move(name=MoveName.SCHEDULE_RETRY, job_id=job.id, epoch=job.epoch, failure=failure, due_in=delay)
 
 
-def wait_for_circuit(job: ClaimedJob, message: str, delay: timedelta) -> Move:
-    """Put the job back until a breaker may close; the attempt is given back."""
-    failure = Failure(error_type=ErrorType.CIRCUIT_OPEN, message=message)
+def wait_for_circuit(
+    job: ClaimedJob,
+    message: str,
+    delay: timedelta,
+    error_type: ErrorType = ErrorType.CIRCUIT_OPEN,
+    circle_request_id: str | None = None,
+) -> Move:
+    """Put the job back until a breaker may close, or Circle's limits let it on; the attempt is given back."""
+    failure = Failure(error_type=error_type, message=message, circle_request_id=circle_request_id)
     return Move(name=MoveName.WAIT_FOR_CIRCUIT, job_id=job.id, epoch=job.epoch, failure=failure, due_in=delay)
 
 
@@ -87,11 +97,18 @@ def fail(job: ClaimedJob, failure: Failure) -> Move:
     return Move(name=MoveName.FAIL, job_id=job.id, epoch=job.epoch, revision=job.revision, failure=failure)
 
 
-def return_after_crash(job: ClaimedJob, message: str) -> Move:
+def return_after_crash(job: ClaimedJob, message: str, evidence: Mapping[str, object] | None = None) -> Move:
     """Return a job whose actor crashed or hung with it in hand; the third time it fails."""
     failure = Failure(error_type=ErrorType.CRASH, message=message)
     if job.crash_count + 1 >= CRASH_LIMIT:
-        return Move(name=MoveName.FAIL, job_id=job.id, epoch=job.epoch, failure=failure, adds_crash=True)
+        return Move(
+            name=MoveName.FAIL,
+            job_id=job.id,
+            epoch=job.epoch,
+            failure=failure,
+            adds_crash=True,
+            evidence=evidence,
+        )
     return Move(
         name=MoveName.RETURN_AFTER_CRASH,
         job_id=job.id,
@@ -99,6 +116,7 @@ def return_after_crash(job: ClaimedJob, message: str) -> Move:
         failure=failure,
         due_in=timedelta(),
         adds_crash=True,
+        evidence=evidence,
     )
 
 

@@ -41,10 +41,15 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """The chain can't be tried now and that is not the job's fault; `delay` until it may be."""
+    """The chain can't be tried now and that is not the job's fault; `delay` until it may be.
+
+    `error_type` says what is in the way: an open breaker, or Circle's rate limits.
+    """
 
     message: str
     delay: timedelta
+    circle_request_id: str | None = None
+    error_type: ErrorType = ErrorType.CIRCUIT_OPEN
 
 
 Outcome: TypeAlias = Live | Failed | Waiting
@@ -54,8 +59,12 @@ def conclude(job: ClaimedJob, outcomes: Mapping[str, Outcome], backoff: Backoff,
     """Return the move that ends this attempt, given how each chain that was claimed ended.
 
     Retried while any chain may still succeed and attempts remain, put back where only breakers are in
-    the way (not all at one moment), failed where any chain failed for good, else completed.
+    the way (not all at one moment), failed where any chain failed for good, else completed. Circle's rate
+    limit uses attempts up like any error that may pass, but never the last: no job fails from 429s alone.
     """
+    if job.attempt >= job.max_attempts:
+        least = backoff.delay_after(job.attempt, chance)
+        outcomes = {chain: _spared(outcome, least) for chain, outcome in outcomes.items()}
     retryable = _first(job, outcomes, is_retryable=True)
     if retryable is not None and job.attempt < job.max_attempts:
         asked = _longest(outcome.not_before for outcome in outcomes.values() if isinstance(outcome, Failed))
@@ -67,18 +76,42 @@ def conclude(job: ClaimedJob, outcomes: Mapping[str, Outcome], backoff: Backoff,
     if waiting:
         chain, first = min(waiting, key=lambda pair: pair[1].delay)
         spread = first.delay * chance.uniform(0, backoff.jitter)
-        return moves.wait_for_circuit(job, f"{chain}: {first.message}", first.delay + spread)
+        message = f"{chain}: {first.message}"
+        return moves.wait_for_circuit(
+            job,
+            message,
+            first.delay + spread,
+            first.error_type,
+            circle_request_id=first.circle_request_id,
+        )
     for_good = _first(job, outcomes, is_retryable=False) or job.earlier_failure
     if for_good is not None:
         return moves.fail(job, for_good)
     return moves.complete(job)
 
 
+def _spared(outcome: Outcome, least: timedelta) -> Outcome:
+    """Let a rate limit be waited out where it would be the job's end."""
+    if not isinstance(outcome, Failed) or outcome.error_type is not ErrorType.CIRCLE_RATE_LIMIT:
+        return outcome
+    delay = max(least, outcome.not_before or timedelta())
+    return Waiting(
+        message=outcome.message,
+        delay=delay,
+        error_type=outcome.error_type,
+        circle_request_id=outcome.circle_request_id,
+    )
+
+
 def _first(job: ClaimedJob, outcomes: Mapping[str, Outcome], *, is_retryable: bool) -> Failure | None:
     for chain in job.chains:
         outcome = outcomes.get(chain)
         if isinstance(outcome, Failed) and outcome.error_type.is_retryable is is_retryable:
-            return Failure(error_type=outcome.error_type, message=f"{chain}: {outcome.message}")
+            return Failure(
+                error_type=outcome.error_type,
+                message=f"{chain}: {outcome.message}",
+                circle_request_id=outcome.circle_request_id,
+            )
     return None
 
 

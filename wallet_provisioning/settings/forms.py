@@ -14,9 +14,11 @@ from pydantic import SecretStr
 
 from wallet_provisioning.durations import InvalidDurationError, format_duration, parse_duration
 from wallet_provisioning.store.errors import InvalidDatabaseUrlError
-from wallet_provisioning.store.urls import parse_url
+from wallet_provisioning.store.urls import dialect_of, parse_url
 
+_DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
+_CENTURY = timedelta(days=36_500)
 _YES = frozenset({"true", "1", "yes", "on"})
 _NO = frozenset({"false", "0", "no", "off"})
 
@@ -71,6 +73,15 @@ def span(least: timedelta, most: timedelta = _WEEK) -> Callable[[str], timedelta
         raise ValueError(msg)
 
     return read
+
+
+def keeping(value: str) -> timedelta:
+    """Take how long something is kept: 0s is for ever, anything else at least a day."""
+    duration = span(timedelta(), _CENTURY)(value)
+    if timedelta() < duration < _DAY:
+        msg = f"must be 0s, which keeps all for ever, or at least 24h, not {value}"
+        raise ValueError(msg)
+    return duration
 
 
 def names(value: str) -> tuple[str, ...]:
@@ -135,6 +146,14 @@ def entity_secret(value: str) -> SecretStr:
     raise ValueError(msg)
 
 
+def signing_key(value: str) -> SecretStr:
+    """Take the secret key that signs the audit's seals."""
+    if re.fullmatch(r"[0-9A-Fa-f]{64}", value):
+        return SecretStr(value.lower())
+    msg = "must be 64 hexadecimal characters; `wallet-provisioning audit key --new` makes them"
+    raise ValueError(msg)
+
+
 def web_address(value: str) -> str:
     """Take an http or https address without user, query or fragment; a last slash is dropped."""
     try:
@@ -158,6 +177,18 @@ def database_url(value: str) -> SecretStr:
         msg = "must be postgresql://user:password@host/name or sqlite:///file.db"
         raise ValueError(msg) from error
     return SecretStr(value)
+
+
+def listen_url(value: str) -> SecretStr:
+    """Take the URL of a PostgreSQL server itself, which may hold a password."""
+    try:
+        is_postgresql = dialect_of(parse_url(value)) == "postgresql"
+    except InvalidDatabaseUrlError:
+        is_postgresql = False
+    if is_postgresql:
+        return SecretStr(value)
+    msg = "must be postgresql://user:password@host/name, past any pooler"
+    raise ValueError(msg)
 
 
 def redis_url(value: str) -> SecretStr:

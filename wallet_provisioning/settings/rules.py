@@ -112,10 +112,30 @@ def _live_key_in_the_clear(case: Case) -> str | None:
     return "CIRCLE_BASE_URL must be https, since CIRCLE_API_KEY is a LIVE key"
 
 
+def _listening_elsewhere(case: Case) -> str | None:
+    variables = case.variables
+    if variables.given_listen_url is None or variables.database_url.startswith("postgres"):
+        return None
+    return (
+        "DATABASE_LISTEN_URL belongs to a DATABASE_URL on PostgreSQL: set that to PostgreSQL, or unset the first"
+    )
+
+
+def _unsealed_retention(case: Case) -> str | None:
+    if not case.variables.retention_audit or case.variables.audit_signing_key is not None:
+        return None
+    return (
+        "WORKER_RETENTION_AUDIT deletes sealed rows alone, but AUDIT_SIGNING_KEY is unset: "
+        "set the key, or set the retention to 0s"
+    )
+
+
 RULES = (
     Rule(names=frozenset({"WORKER_BASE_BACKOFF", "WORKER_MAX_BACKOFF"}), find=_cap_is_below_base),
     Rule(names=frozenset({"ADMIN_HOST", "ADMIN_TOKEN", "ADMIN_READ_TOKEN"}), find=_strangers_get_in),
     Rule(names=frozenset({"ADMIN_TOKEN", "ADMIN_READ_TOKEN"}), find=_readers_may_do_everything),
+    Rule(names=frozenset({"DATABASE_URL", "DATABASE_LISTEN_URL"}), find=_listening_elsewhere),
+    Rule(names=frozenset({"WORKER_RETENTION_AUDIT", "AUDIT_SIGNING_KEY"}), find=_unsealed_retention),
 )
 
 CIRCLE_RULES = (

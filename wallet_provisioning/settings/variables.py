@@ -21,6 +21,8 @@ _TICK = timedelta(milliseconds=1)
 _HALF_SECOND = timedelta(milliseconds=500)
 _SECOND = timedelta(seconds=1)
 _MINUTE = timedelta(minutes=1)
+_HOUR = timedelta(hours=1)
+_DAY = timedelta(hours=24)
 _LEVELS = ("debug", "info", "warning", "error")
 
 DEFAULT_DATABASE_URL = "sqlite:///wallet-provisioning.db"  # in the working directory
@@ -51,8 +53,13 @@ class Variables:
     lease: Annotated[timedelta, Env("WORKER_LEASE", forms.span(_HALF_SECOND))] = 30 * _SECOND
     job_timeout: Annotated[timedelta, Env("WORKER_JOB_TIMEOUT", forms.span(_HALF_SECOND))] = 2 * _MINUTE
     replay_window: Annotated[timedelta, Env("WORKER_REPLAY_WINDOW", forms.span(_NONE))] = 10 * _MINUTE
+    start_patience: Annotated[timedelta, Env("WORKER_START_PATIENCE", forms.span(_NONE))] = 10 * _SECOND
+    reconcile_interval: Annotated[timedelta, Env("WORKER_RECONCILE_INTERVAL", forms.span(_NONE))] = _DAY
+    retention_jobs: Annotated[timedelta, Env("WORKER_RETENTION_JOBS", forms.keeping)] = 2160 * _HOUR
+    retention_audit: Annotated[timedelta, Env("WORKER_RETENTION_AUDIT", forms.keeping)] = _NONE
 
     given_database_url: Annotated[SecretStr | None, Env("DATABASE_URL", forms.database_url)] = None
+    given_listen_url: Annotated[SecretStr | None, Env("DATABASE_LISTEN_URL", forms.listen_url)] = None
     given_redis_url: Annotated[SecretStr | None, Env("REDIS_URL", forms.redis_url)] = None
 
     circle_api_key: Annotated[SecretStr | None, Env("CIRCLE_API_KEY", forms.api_key)] = None
@@ -68,6 +75,7 @@ class Variables:
     admin_token: Annotated[SecretStr | None, Env("ADMIN_TOKEN", forms.secret)] = None
     admin_read_token: Annotated[SecretStr | None, Env("ADMIN_READ_TOKEN", forms.secret)] = None
     kyc_webhook_secret: Annotated[SecretStr | None, Env("KYC_WEBHOOK_SECRET", forms.shared_secret)] = None
+    audit_signing_key: Annotated[SecretStr | None, Env("AUDIT_SIGNING_KEY", forms.signing_key)] = None
 
     otlp_endpoint: Annotated[str | None, Env("OTEL_EXPORTER_OTLP_ENDPOINT", forms.text)] = None
     service_name: Annotated[str, Env("OTEL_SERVICE_NAME", forms.text)] = "wallet-provisioning-worker"
@@ -80,6 +88,12 @@ class Variables:
         """The database's URL, which may hold a password: never log it."""
         given = self.given_database_url
         return DEFAULT_DATABASE_URL if given is None else given.get_secret_value()
+
+    @property
+    def listen_url(self) -> str:
+        """Where announcements are heard, past any pooler; it may hold a password: never log it."""
+        given = self.given_listen_url
+        return self.database_url if given is None else given.get_secret_value()
 
     @property
     def redis_url(self) -> str | None:

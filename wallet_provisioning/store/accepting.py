@@ -87,13 +87,13 @@ def _try_accept(tx: Transaction, request: JobRequest, job_id: UUID) -> Accepted 
     """Return None where another transaction got in between: look again."""
     known = wallets_of(tx.connection, [request.user_id]).get(request.user_id, {})
     if not known:
-        return _create(tx, request, job_id, request.chains)
+        return _create(tx, request, job_id, request.chains, known)
     unfinished = lock_unfinished(tx, request.user_id)
     if unfinished is not None:
         return _merge(tx, request, unfinished, known)
     missing = tuple(chain for chain in request.chains if not _is_live(known, chain))
     if missing:
-        return _create(tx, request, job_id, missing)
+        return _create(tx, request, job_id, missing, known)
     return _answer_with_latest(tx, request, job_id)
 
 
@@ -101,13 +101,19 @@ def _is_live(known: dict[str, WalletView], chain: str) -> bool:
     return chain in known and known[chain].status is WalletStatus.LIVE
 
 
-def _create(tx: Transaction, request: JobRequest, job_id: UUID, chains: tuple[str, ...]) -> Accepted | None:
+def _create(
+    tx: Transaction,
+    request: JobRequest,
+    job_id: UUID,
+    chains: tuple[str, ...],
+    known: dict[str, WalletView],
+) -> Accepted | None:
     new = _new_job(request, job_id, chains)
     job = insert_job(tx, new)
     if job is None:
         return None
     wanted = want_wallets(tx, job_id, request.user_id, chains, job.created_at)
-    _audit_creation(tx, job)
+    _audit_creation(tx, job, known, wanted)
     announce(tx)
     if len(wanted) < len(chains):
         return Accepted(job=require_job(tx.connection, job_id), created=True, merged=())
@@ -123,8 +129,8 @@ def _merge(
     )
     if lacking:
         add_chains(tx, job, lacking)
-        want_wallets(tx, job.id, request.user_id, lacking, job.moment)
-        _audit_merge(tx, job, lacking)
+        wanted = want_wallets(tx, job.id, request.user_id, lacking, job.moment)
+        _audit_merge(tx, job, lacking, known, wanted)
     return Accepted(job=require_job(tx.connection, job.id), created=False, merged=lacking)
 
 
@@ -136,7 +142,7 @@ def _answer_with_latest(tx: Transaction, request: JobRequest, job_id: UUID) -> A
     job = insert_job(tx, _new_job(request, job_id, request.chains), is_done=True)
     if job is None:
         return None
-    _audit_creation(tx, job)
+    _audit_creation(tx, job, {}, {})
     return Accepted(job=require_job(tx.connection, job_id), created=True, merged=())
 
 
@@ -151,7 +157,10 @@ def _new_job(request: JobRequest, job_id: UUID, chains: tuple[str, ...]) -> NewJ
     )
 
 
-def _audit_creation(tx: Transaction, job: JobView) -> None:
+def _audit_creation(
+    tx: Transaction, job: JobView, known: dict[str, WalletView], wanted: dict[str, WalletView]
+) -> None:
+    wallets_before, wallets_after = _wallet_facts(known, wanted)
     after = {"status": job.status.value, "chains": list(job.chains), "source": job.source}
     entry = AuditEntry(
         action=JOB_CREATED,
@@ -160,13 +169,31 @@ def _audit_creation(tx: Transaction, job: JobView) -> None:
         user_id=job.user_id,
         job_id=job.id,
         epoch=0,
-        after={**after, "attempt_count": 0, "max_attempts": job.max_attempts},
+        before=wallets_before or None,
+        after={**after, "attempt_count": 0, "max_attempts": job.max_attempts, **wallets_after},
         trace_id=job.trace_id,
     )
     write_entries(tx, [entry], job.created_at)
 
 
-def _audit_merge(tx: Transaction, job: UnfinishedJob, lacking: tuple[str, ...]) -> None:
+def _wallet_facts(
+    known: dict[str, WalletView], wanted: dict[str, WalletView]
+) -> tuple[dict[str, object], dict[str, object]]:
+    """Return what becomes of wallets that were there already; of a new one its job tells enough."""
+    again = {chain: view.status.value for chain, view in wanted.items() if chain in known}
+    if not again:
+        return {}, {}
+    return {"wallets": {chain: known[chain].status.value for chain in again}}, {"wallets": again}
+
+
+def _audit_merge(
+    tx: Transaction,
+    job: UnfinishedJob,
+    lacking: tuple[str, ...],
+    known: dict[str, WalletView],
+    wanted: dict[str, WalletView],
+) -> None:
+    wallets_before, wallets_after = _wallet_facts(known, wanted)
     entry = AuditEntry(
         action=CHAINS_MERGED,
         resource_type="job",
@@ -174,8 +201,8 @@ def _audit_merge(tx: Transaction, job: UnfinishedJob, lacking: tuple[str, ...]) 
         user_id=job.user_id,
         job_id=job.id,
         epoch=job.epoch,
-        before={"chains": list(job.chains), "revision": job.revision},
-        after={"chains": [*job.chains, *lacking], "revision": job.revision + 1},
+        before={"chains": list(job.chains), "revision": job.revision, **wallets_before},
+        after={"chains": [*job.chains, *lacking], "revision": job.revision + 1, **wallets_after},
         trace_id=job.trace_id,
     )
     write_entries(tx, [entry], job.moment)

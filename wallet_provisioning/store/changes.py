@@ -52,6 +52,10 @@ class Change:
                 "next_retry_at": facts["next_retry_at"],
                 "error_type": self.move.failure.error_type.value,
             }
+            if self.move.failure.circle_request_id is not None:
+                facts["circle_request_id"] = self.move.failure.circle_request_id
+        if self.move.evidence is not None:
+            facts["crash"] = dict(self.move.evidence)
         if self.move.reason is not None:
             facts["reason"] = self.move.reason
         return facts

@@ -139,6 +139,7 @@ def _take_on_sqlite(
     rows = tx.execute(due.order_by(jobs.c.due_at, jobs.c.id).limit(limit)).mappings().all()
     if not rows:
         return ()
+    write_entries(tx, [_entry(row) for row in rows], moment)
     tx.execute(
         update(jobs)
         .where(one_of(tx.dialect, jobs.c.id, [row["id"] for row in rows]))
@@ -154,7 +155,6 @@ def _take_on_sqlite(
             updated_at=moment,
         )
     )
-    write_entries(tx, [_entry(row) for row in rows], moment)
     members = _wallets_of(tx, [row["user_id"] for row in rows])
     return tuple(_claimed(_next(row), members.get(row["user_id"], {})) for row in rows)
 

@@ -8,3 +8,8 @@ import uuid_utils
 def new_id() -> UUID:
     """Return the next id; within a process each is greater than the one before. Safe on any thread."""
     return UUID(int=uuid_utils.uuid7().int)
+
+
+def new_ids(count: int) -> list[str]:
+    """Return the next ids as texts, in their order."""
+    return [str(uuid_utils.uuid7()) for _ in range(count)]

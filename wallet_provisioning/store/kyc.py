@@ -3,6 +3,7 @@
 Callbacks are repeated and overtake each other; `jobs.kyc.next_step` says what each may change.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -11,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from wallet_provisioning.jobs.kyc import KycStatus, KycStep, next_step
 from wallet_provisioning.store.accepting import Accepted, JobRequest, accept_job
-from wallet_provisioning.store.audit import write_audit
+from wallet_provisioning.store.audit import Facts, write_audit
 from wallet_provisioning.store.errors import ConflictError, NotFoundError
 from wallet_provisioning.store.keys import RequestKey, find_first_job
 from wallet_provisioning.store.lookups import require_job
@@ -95,7 +96,7 @@ def register_submission(tx: Transaction, provider_ref: str, user_id: UUID) -> Ky
         msg = f"KYC submission {provider_ref}"
         raise NotFoundError(msg)
     if is_new:
-        _audit(tx, "kyc:registered", submission, None, KycStatus.PENDING)
+        _audit(tx, "kyc:registered", submission, None, _facts(KycStatus.PENDING, ()))
     return submission
 
 
@@ -130,7 +131,8 @@ def _advance(tx: Transaction, known: KycView, callback: KycCallback) -> None:
         "updated_at": tx.now,
     }
     tx.execute(statement.values(**values))
-    _audit(tx, f"kyc:{callback.status}", known, known.status, callback.status)
+    before = _facts(known.status, known.rejection_reasons)
+    _audit(tx, f"kyc:{callback.status}", known, before, _facts(callback.status, callback.rejection_reasons))
 
 
 def _answer(tx: Transaction, known: KycView, callback: KycCallback, status: KycStatus) -> KycAnswer:
@@ -164,13 +166,17 @@ def _key(provider_ref: str) -> RequestKey:
     return RequestKey(kind="provider_ref", value=provider_ref)
 
 
-def _audit(tx: Transaction, action: str, known: KycView, before: KycStatus | None, after: KycStatus) -> None:
+def _facts(status: KycStatus, reasons: Sequence[str]) -> Facts:
+    return {"status": status.value, "rejection_reasons": list(reasons)}
+
+
+def _audit(tx: Transaction, action: str, known: KycView, before: Facts | None, after: Facts) -> None:
     write_audit(
         tx,
         action=action,
         resource_type="kyc_submission",
         resource_id=known.provider_ref,
         user_id=known.user_id,
-        before=None if before is None else {"status": before.value},
-        after={"status": after.value},
+        before=before,
+        after=after,
     )

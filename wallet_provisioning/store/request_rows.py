@@ -15,7 +15,8 @@ from sqlalchemy import Executable, Row, not_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from wallet_provisioning.jobs.chains import Chain
-from wallet_provisioning.jobs.identity import Member, reference, wallet_key
+from wallet_provisioning.jobs.identity import Member, wallet_key
+from wallet_provisioning.store.binding import store_and_bind
 from wallet_provisioning.store.errors import RowRefusedError
 from wallet_provisioning.store.ids import new_id
 from wallet_provisioning.store.sets import one_of, update_rows
@@ -23,7 +24,8 @@ from wallet_provisioning.store.tables import circle_requests, wallets
 from wallet_provisioning.store.transaction import Transaction
 from wallet_provisioning.store.urls import Dialect
 
-_LONGEST_NAME = 50
+LONGEST_NAME = 50
+_OF_REQUEST = ("blockchain", "account_type", "wallet_set_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,18 +38,6 @@ class StoredMember:
     ref_id: str
     name: str
     job_id: UUID | None
-
-    @classmethod
-    def of(cls, row: Row[Any], chain: Chain, wallet_set_id: UUID) -> Self:
-        """Make the member that a wallet's row becomes."""
-        return cls(
-            user_id=row.user_id,
-            chain=chain.name,
-            generation=row.generation,
-            ref_id=reference(str(wallet_set_id), row.user_id, chain.name),
-            name=f"{chain.name} {row.user_id}"[:_LONGEST_NAME],
-            job_id=row.job_id,
-        )
 
     @classmethod
     def read(cls, document: Mapping[str, Any], job_id: UUID | None) -> Self:
@@ -93,7 +83,7 @@ def store_request(
     tx: Transaction,
     chain: Chain,
     wallet_set_id: UUID,
-    bound: Mapping[UUID, StoredMember],
+    bound: Mapping[str, StoredMember],
     moment: datetime,
 ) -> StoredRequest:
     """Store a new request for members in their order, by their wallets' ids, and bind the wallets to it.
@@ -105,22 +95,8 @@ def store_request(
         str(wallet_set_id),
         [Member(user_id=m.user_id, chain=m.chain, generation=m.generation) for m in members],
     )
-    request_id = _write(tx, _values(chain, wallet_set_id, members, key, moment))
-    fields = {
-        "request_id": request_id,
-        "blockchain": chain.blockchain,
-        "account_type": chain.account_type.value,
-        "wallet_set_id": wallet_set_id,
-        "updated_at": moment,
-    }
-    update_rows(
-        tx,
-        wallets,
-        [
-            {"id": wallet_id, "position": position, "ref_id": member.ref_id, **fields}
-            for position, (wallet_id, member) in enumerate(bound.items())
-        ],
-    )
+    values = _values(chain, wallet_set_id, members, key, moment)
+    request_id = _write_and_bind(tx, values, bound)
     return StoredRequest(
         id=request_id,
         idempotency_key=key,
@@ -134,7 +110,7 @@ def store_request(
 
 
 def reopen_requests(
-    tx: Transaction, request_ids: Collection[UUID], moment: datetime
+    tx: Transaction, request_ids: Collection[str], moment: datetime
 ) -> tuple[StoredRequest, ...]:
     """Hand stored requests out again, oldest first.
 
@@ -180,8 +156,26 @@ def _values(
     }
 
 
+def _write_and_bind(tx: Transaction, values: dict[str, Any], bound: Mapping[str, StoredMember]) -> UUID:
+    if tx.dialect == "sqlite":
+        request_id = _write(tx, values)
+        fields = {name: values[name] for name in _OF_REQUEST}
+        fields |= {"request_id": request_id, "updated_at": values["first_sent_at"]}
+        rows = [
+            {"id": wallet_id, "position": position, "ref_id": member.ref_id, **fields}
+            for position, (wallet_id, member) in enumerate(bound.items())
+        ]
+        update_rows(tx, wallets, rows)
+        return request_id
+    written = store_and_bind(tx, values, {id_: member.ref_id for id_, member in bound.items()})
+    return _known(written, values)
+
+
 def _write(tx: Transaction, values: dict[str, Any]) -> UUID:
-    request_id: UUID | None = tx.execute(_insert(tx.dialect), values).scalar()
+    return _known(tx.execute(_insert(tx.dialect), values).scalar(), values)
+
+
+def _known(request_id: UUID | None, values: Mapping[str, Any]) -> UUID:
     if request_id is None:
         msg = f"key {values['idempotency_key']} belongs to a request that was not refused"
         raise RowRefusedError(msg)

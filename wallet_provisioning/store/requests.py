@@ -19,16 +19,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Row, Select, bindparam, select, update
+from sqlalchemy import Row, Select, String, and_, bindparam, select, type_coerce, update
 
 from wallet_provisioning.jobs.chains import Chain
 from wallet_provisioning.jobs.errors import ErrorType
+from wallet_provisioning.jobs.identity import reference
 from wallet_provisioning.jobs.outcomes import Failed, Live
 from wallet_provisioning.jobs.states import JobStatus, WalletStatus
 from wallet_provisioning.store.request_rows import (
+    LONGEST_NAME,
     StoredMember,
     StoredRequest,
     reopen_requests,
@@ -37,6 +39,7 @@ from wallet_provisioning.store.request_rows import (
 from wallet_provisioning.store.sets import one_of, set_value
 from wallet_provisioning.store.tables import NOT_LIVE, circle_requests, jobs, wallets
 from wallet_provisioning.store.transaction import Transaction, moment_of
+from wallet_provisioning.store.unclaimed import any_unclaimed, creation_hold, heed_reconciliation
 from wallet_provisioning.store.urls import Dialect
 
 _REFUSED = "refused"
@@ -69,6 +72,9 @@ class Opened:
     fenced_off: tuple[RequestMember, ...]
 
 
+_Wanted: TypeAlias = tuple[RequestMember, Row[Any]]
+
+
 @dataclass(slots=True)
 class _Sorted:
     """The members by what is to be done with them."""
@@ -76,9 +82,9 @@ class _Sorted:
     fenced_off: list[RequestMember]
     live: dict[UUID, Live]
     failed: dict[UUID, Failed]
-    bound_to: set[UUID]
-    shared: list[Row[Any]]
-    alone: list[Row[Any]]
+    bound_to: set[str]
+    shared: list[_Wanted]
+    alone: list[_Wanted]
 
 
 def open_request(
@@ -92,11 +98,14 @@ def open_request(
     """Store the request for these members, or return the one that each belongs to already.
 
     The lease and the epoch of every member are checked. Without `together` each gets its own request.
-    Commit before sending.
+    A wallet that waits at Circle for its user is adopted. Commit before sending. Raises
+    `CreationHeldError` while nothing may be created.
     """
     moment, held = _lock(tx, chain, members)
+    if heed_reconciliation(tx, chain, wallet_set_id, held.values()):
+        moment, held = _lock(tx, chain, members)
     parts = _sort(members, held, together=together)
-    batches = [parts.shared, *([row] for row in parts.alone)]
+    batches = [parts.shared, *([wanted] for wanted in parts.alone)]
     new = [_store(tx, chain, wallet_set_id, batch, moment) for batch in batches if batch]
     is_shared = bool(parts.shared) or len(new) == 1
     return Opened(
@@ -162,7 +171,7 @@ def raise_generation(tx: Transaction, request_id: UUID, *, members: Sequence[UUI
 
 def _lock(
     tx: Transaction, chain: Chain, members: Iterable[RequestMember]
-) -> tuple[datetime, dict[UUID, Row[Any]]]:
+) -> tuple[datetime, dict[str, Row[Any]]]:
     """Lock the members' wallets; returns those whose jobs are still held, by job.
 
     Whether one is held is decided here and not by the query: jobs are found by their ids alone then.
@@ -171,18 +180,26 @@ def _lock(
     parameters = {"job_ids": wanted, "of_chain": chain.name, **tx.moment}
     rows = tx.execute(_lock_wallets(tx.dialect), parameters).all()
     latest: datetime = rows[-1].moment if rows else tx.read_clock()
-    return latest, {row.holder_job: row for row in rows if _is_held(row, latest)}
+    return latest, {row.holder_job: row for row in rows if row.is_held}
 
 
-def _is_held(row: Row[Any], moment: datetime) -> bool:
-    return bool(row.job_status == JobStatus.IN_PROGRESS.value and row.lease_until > moment)
+_WALLET_COLUMNS = (
+    *(wallets.c[name] for name in ("chain", "status", "generation", "alone", "account_type")),
+    *(wallets.c[name] for name in ("blockchain", "address", "error_type", "error_message")),
+    # Ids stay the texts that they are, and only the few that need it are read: a UUID of each is dear.
+    *(type_coerce(wallets.c[name], String).label(name) for name in ("id", "user_id", "request_id", "job_id")),
+    *(type_coerce(wallets.c[name], String).label(name) for name in ("circle_wallet_id", "wallet_set_id")),
+)
 
 
 @cache
 def _lock_wallets(dialect: Dialect) -> Select[Any]:
-    job = (jobs.c.id.label("holder_job"), jobs.c.status.label("job_status"), jobs.c.epoch, jobs.c.lease_until)
+    moment = moment_of(dialect)
+    is_held = and_(jobs.c.status == JobStatus.IN_PROGRESS.value, jobs.c.lease_until > moment)
+    job = (type_coerce(jobs.c.id, String).label("holder_job"), jobs.c.epoch, is_held.label("is_held"))
+    notes = (creation_hold().label("hold"), any_unclaimed().label("has_unclaimed"))
     return (
-        select(wallets, *job, moment_of(dialect).label("moment"))
+        select(*_WALLET_COLUMNS, *job, *notes, moment.label("moment"))
         .join(jobs, jobs.c.user_id == wallets.c.user_id)
         .where(one_of(dialect, jobs.c.id, "job_ids"), wallets.c.chain == bindparam("of_chain"))
         .order_by(wallets.c.id)
@@ -190,38 +207,38 @@ def _lock_wallets(dialect: Dialect) -> Select[Any]:
     )
 
 
-def _sort(members: Iterable[RequestMember], held: Mapping[UUID, Row[Any]], *, together: bool) -> _Sorted:
+def _sort(members: Iterable[RequestMember], held: Mapping[str, Row[Any]], *, together: bool) -> _Sorted:
     parts = _Sorted(fenced_off=[], live={}, failed={}, bound_to=set(), shared=[], alone=[])
     seen: set[UUID] = set()
     for member in members:
-        row = held.get(member.job_id)
-        if row is None or row.epoch != member.epoch or row.user_id != member.user_id:
+        row = held.get(str(member.job_id))
+        if row is None or row.epoch != member.epoch or row.user_id != str(member.user_id):
             parts.fenced_off.append(member)
         elif member.user_id not in seen:
             seen.add(member.user_id)
-            _sort_one(parts, row, together=together)
+            _sort_one(parts, member, row, together=together)
     return parts
 
 
-def _sort_one(parts: _Sorted, row: Row[Any], *, together: bool) -> None:
+def _sort_one(parts: _Sorted, member: RequestMember, row: Row[Any], *, together: bool) -> None:
     if row.status == WalletStatus.LIVE.value:
-        parts.live[row.user_id] = _live(row)
+        parts.live[member.user_id] = _live(row)
     elif row.status != WalletStatus.CREATING.value:
-        parts.failed[row.user_id] = _failed(row)
+        parts.failed[member.user_id] = _failed(row)
     elif row.request_id is not None:
         parts.bound_to.add(row.request_id)
     elif row.alone or not together:
-        parts.alone.append(row)
+        parts.alone.append((member, row))
     else:
-        parts.shared.append(row)
+        parts.shared.append((member, row))
 
 
 def _live(row: Row[Any]) -> Live:
     return Live(
         blockchain=row.blockchain,
         address=row.address,
-        circle_wallet_id=row.circle_wallet_id,
-        wallet_set_id=row.wallet_set_id,
+        circle_wallet_id=UUID(row.circle_wallet_id),
+        wallet_set_id=UUID(row.wallet_set_id),
         account_type=row.account_type,
     )
 
@@ -231,7 +248,24 @@ def _failed(row: Row[Any]) -> Failed:
 
 
 def _store(
-    tx: Transaction, chain: Chain, wallet_set_id: UUID, rows: Sequence[Row[Any]], moment: datetime
+    tx: Transaction, chain: Chain, wallet_set_id: UUID, wanted: Sequence[_Wanted], moment: datetime
 ) -> StoredRequest:
-    bound = {row.id: StoredMember.of(row, chain, wallet_set_id) for row in rows}
+    within = str(wallet_set_id)
+    bound = {row.id: _member(member, row, chain, within) for member, row in wanted}
     return store_request(tx, chain, wallet_set_id, bound, moment)
+
+
+def _member(member: RequestMember, row: Row[Any], chain: Chain, wallet_set_id: str) -> StoredMember:
+    is_holders = row.job_id == row.holder_job
+    return StoredMember(
+        user_id=member.user_id,
+        chain=chain.name,
+        generation=row.generation,
+        ref_id=reference(wallet_set_id, row.user_id, chain.name),
+        name=f"{chain.name} {row.user_id}"[:LONGEST_NAME],
+        job_id=member.job_id if is_holders else _id(row.job_id),
+    )
+
+
+def _id(text: str | None) -> UUID | None:
+    return None if text is None else UUID(text)

@@ -4,10 +4,11 @@ A wallet that exists at Circle is recorded whatever its job's status or epoch is
 failure counts only from the job's current holder: a zombie's may be older than the truth.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from operator import itemgetter
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from wallet_provisioning.store.audit import (
     AuditEntry,
     write_entries,
 )
+from wallet_provisioning.store.going_live import go_live
 from wallet_provisioning.store.ids import new_id
 from wallet_provisioning.store.job_rows import lock_jobs
 from wallet_provisioning.store.sets import insert_rows, one_of, one_of_pairs, set_value, update_rows
@@ -44,6 +46,7 @@ class WalletResult:
     request_id: UUID | None
 
 
+_Placed: TypeAlias = tuple[int, WalletResult]
 _Key: TypeAlias = tuple[UUID, str]
 _Fields: TypeAlias = dict[str, Any]
 
@@ -70,6 +73,38 @@ def record_results(tx: Transaction, results: Sequence[WalletResult]) -> tuple[Wa
     ended are resolved. Raises `RowRefusedError`, with nothing done, where a wallet of Circle's is
     recorded for another user already: record the group one by one then.
     """
+    if tx.dialect == "sqlite" or _names_one_twice(results):
+        return _record_each(tx, results)
+    plain = [(place, result) for place, result in enumerate(results) if isinstance(result.outcome, Live)]
+    others = [(place, result) for place, result in enumerate(results) if isinstance(result.outcome, Failed)]
+    counted = [*_record_others(tx, others), *_record_live(tx, plain)]
+    return tuple(result for _, result in sorted(counted, key=itemgetter(0)))
+
+
+def _names_one_twice(results: Sequence[WalletResult]) -> bool:
+    return len({(result.user_id, result.chain) for result in results}) < len(results)
+
+
+def _record_others(tx: Transaction, results: Sequence[_Placed]) -> list[_Placed]:
+    counted = {id(result) for result in _record_each(tx, [result for _, result in results])}
+    return [(place, result) for place, result in results if id(result) in counted]
+
+
+def _record_live(tx: Transaction, results: Sequence[_Placed]) -> list[_Placed]:
+    """Record wallets that went live all at once, and look closer at those that this left alone."""
+    if not results:
+        return []
+    went = go_live(tx, [result for _, result in results])
+    _resolve(tx, went.open_requests)
+    if not went.left_alone:
+        return list(results)
+    places = {results[number - 1][0] for number in went.left_alone}
+    closer = _record_others(tx, [each for each in results if each[0] in places])
+    return [*closer, *(each for each in results if each[0] not in places)]
+
+
+def _record_each(tx: Transaction, results: Sequence[WalletResult]) -> tuple[WalletResult, ...]:
+    """Read the rows, decide one by one, write what has changed."""
     if not results:
         return ()
     _lock_jobs_of_failures(tx, results)
@@ -79,7 +114,7 @@ def record_results(tx: Transaction, results: Sequence[WalletResult]) -> tuple[Wa
     insert_rows(tx, wallets, plan.inserts)
     update_rows(tx, wallets, [{"id": id_, **fields} for id_, fields in plan.updates.items()])
     write_entries(tx, plan.entries, plan.moment)
-    _resolve(tx, plan.counted)
+    _resolve(tx, {result.request_id for result in plan.counted} - {None})
     return tuple(plan.counted)
 
 
@@ -289,9 +324,8 @@ def _report_duplicate(tx: Transaction, plan: _Plan, result: WalletResult, outcom
     )
 
 
-def _resolve(tx: Transaction, counted: Iterable[WalletResult]) -> None:
+def _resolve(tx: Transaction, touched: Collection[object]) -> None:
     """Close the requests whose wallets are all live or failed."""
-    touched = {result.request_id for result in counted} - {None}
     if touched:
         tx.execute(_close_ended(tx.dialect), {"request_ids": set_value(tx.dialect, touched)})
 

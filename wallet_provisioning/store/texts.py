@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 
+import orjson
+
 from wallet_provisioning.store.errors import UnstorableTextError
 
 LONGEST_KEY = 500
@@ -27,11 +29,12 @@ def require_storable(name: str, text: str) -> None:
 
 def dump_document(document: object) -> str:
     """Return a document as JSON that both databases take, ids and times as their text."""
-    text = _ENCODER.encode(document)
+    try:
+        text = orjson.dumps(document, default=str)
+    except TypeError:
+        return _ENCODER.encode(_clean_tree(document))  # a lone surrogate, or an integer of many digits
     # Only a document with something unusual in it pays for being looked through.
-    if "\\u0000" in text or "\\ud" in text:
-        return _ENCODER.encode(_clean_tree(document))
-    return text
+    return _ENCODER.encode(_clean_tree(document)) if b"\\u0000" in text else text.decode()
 
 
 def _as_text(value: object) -> str:

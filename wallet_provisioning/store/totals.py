@@ -28,7 +28,7 @@ COUNTED = {
     MoveName.WAIT_FOR_CIRCUIT: "retried",
     MoveName.RETURN_AFTER_CRASH: "retried",
 }
-_SHARDS = 16
+SHARDS = 16
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ def _sum_up(changes: Iterable[Change]) -> dict[int, _Shard]:
 
 def _shard_of(change: Change) -> int:
     holder = change.before.lease_holder
-    return 0 if holder is None else holder.int % _SHARDS
+    return 0 if holder is None else holder.int % SHARDS
 
 
 @cache

@@ -14,7 +14,8 @@ class Harm(StrEnum):
 
     `crash`: its hook raises before it did anything. `crash_after`: it raises when all is done. `kill`:
     it gets the control message `Kill` right after. `hang`: it stands still with the message in hand, and
-    goes on later or never. `lose`: the message is taken and nobody handles it.
+    goes on later or never. `lose`: the message is taken and nobody handles it; a start that is lost is a
+    thread that never begins. `die`: the whole process ends there, as by `kill -9`.
     """
 
     CRASH = "crash"
@@ -22,14 +23,23 @@ class Harm(StrEnum):
     KILL = "kill"
     HANG = "hang"
     LOSE = "lose"
+    DIE = "die"
+
+
+INSIDE = frozenset({Harm.CRASH, Harm.HANG, Harm.DIE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A harm; a hang ends after `lasts`, or never."""
+    """A harm; a hang ends after `lasts`, or never.
+
+    `at` is where in the hook it strikes: 0 before anything was done, n at the nth point that the hook
+    passes (`Effects`). Only those of `INSIDE` strike at a point; where there is none, nothing happens.
+    """
 
     harm: Harm
     lasts: timedelta | None = None
+    at: int = 0
 
 
 STARTED = "started"
@@ -65,6 +75,10 @@ class SimulatedCrashError(Exception):
     """A schedule of faults wanted the actor to crash here."""
 
 
+class ProcessEndedError(BaseException):
+    """A schedule of faults wanted the process to end here: nothing of what would follow is done."""
+
+
 class Breakable(Actor[object]):
     """The first base of a simulated actor's class: its hooks break when they are told to."""
 
@@ -84,8 +98,11 @@ class Breakable(Actor[object]):
 
     def _break(self, hook: Callable[[], None]) -> None:
         fault, self.fault = self.fault, None
-        if fault is not None and fault.harm is Harm.CRASH:
+        if fault is None or fault.at:
+            hook()
+            return
+        if fault.harm is Harm.CRASH:
             raise SimulatedCrashError(fault.harm)
         hook()
-        if fault is not None and fault.harm is Harm.CRASH_AFTER:
+        if fault.harm is Harm.CRASH_AFTER:
             raise SimulatedCrashError(fault.harm)

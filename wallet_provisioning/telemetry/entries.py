@@ -41,7 +41,10 @@ def entry_of(event: Event, *, at: datetime, level: str) -> Entry:
     """Return an event as an entry, with the ids of the span that is current on this thread."""
     name, shown_fields = _shape(cast("Hashable", type(event)))
     entry: Entry = {"ts": at, "level": level, "event": name}
-    entry.update((shown, getattr(event, own)) for own, shown in shown_fields)
+    for own, shown in shown_fields:
+        value = getattr(event, own)
+        if value is not None:
+            entry[shown] = value
     add_span(entry)
     _add_baggage(entry)
     return entry

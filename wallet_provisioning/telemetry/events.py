@@ -95,17 +95,55 @@ class TransactionEnded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircleCalled(Event):
-    """A call to Circle ended; `outcome` is success or the error type."""
+    """A call to Circle ended; `outcome` is success or the error type.
+
+    `kind` is the limit of Circle's that it counts against, `waited` how long it waited for its turn there.
+    """
 
     chain: str
     operation: str
     outcome: str
     duration: timedelta
+    kind: str | None = None
+    waited: timedelta | None = None
     wallets: int = 0
     http_status: int | None = None
     code: int | None = None
     request_id: str | None = None
     message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircleRetried(Event):
+    """A call was to be sent again at once; `allowed` is False where too many were already."""
+
+    chain: str
+    operation: str
+    why: str
+    allowed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSlowed(Event):
+    """Circle answered 429: no call goes out for `pause`, then `per_second` of this kind, slowly more."""
+
+    kind: str
+    per_second: float
+    pause: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSplit(Event):
+    """The budget of all daemons can't be reached: each takes its share of Circle's limits."""
+
+    daemons: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetShared(Event):
+    """The budget of all daemons is back, and calls are taken from it again."""
+
+    after: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +154,26 @@ class BreakerChanged(Event):
     before: str
     after: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrdersChanged(Event):
+    """This daemon learned that the standing orders changed; `orders` are those in force now."""
+
+    orders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallersRefused(Event):
+    """The API let somebody not in. `count` since the line before, of which route and remote are the last.
+
+    `reason` is no_token, unknown_token, read_only, not_local, bad_signature or forbidden.
+    """
+
+    reason: str
+    route: str
+    remote: str | None
+    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +235,40 @@ class DependencyBack(Event):
 
     name: str
     after: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSealed(Event):
+    """Audit rows were sealed. Keep the head elsewhere: with it a chain that was cut short shows."""
+
+    number: int
+    rows: int
+    head: str
+    signature: str
+    public_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionSwept(Event):
+    """Rows past their time were deleted; `what` is jobs, requests or audit_rows."""
+
+    what: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciled(Event):
+    """The wallets at Circle were held against those in the store; `kinds` says what was found, if anything.
+
+    `hold` is placed where the database turned out to be behind Circle: nothing is created then.
+    """
+
+    at_circle: int
+    here: int
+    found: int
+    duration: timedelta
+    kinds: str | None = None
+    hold: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

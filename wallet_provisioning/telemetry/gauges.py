@@ -8,7 +8,7 @@ from typing import TypeAlias
 from opentelemetry.metrics import CallbackOptions, CallbackT, Meter, Observation
 
 from wallet_provisioning.jobs.states import UNFINISHED, JobStatus
-from wallet_provisioning.telemetry.instruments import PREFIX
+from wallet_provisioning.telemetry.instruments import CALL_KINDS, PREFIX
 from wallet_provisioning.telemetry.observed import NothingObserved, Observed
 
 Read: TypeAlias = Callable[[Observed], Iterable[Observation]]
@@ -51,6 +51,12 @@ class Gauges:
             unit="s",
         )
         self._make(meter, "breaker_state", _breakers, "0 closed, 1 half-open, 2 open.")
+        self._make(meter, "circle_budget_waiting", _budget_waiting, "Calls that wait for their turn.")
+        self._make(meter, "circle_budget_rate", _budget_rates, "Calls a second that may be made now.")
+        self._make(meter, "reconcile_findings", _findings, "What the last reconcile left, by kind.")
+        self._make(
+            meter, "reconcile_age_seconds", _reconcile_age, "Since when the last reconcile is over.", unit="s"
+        )
 
     def _make_actor_gauges(self, meter: Meter) -> None:
         self._make(meter, "mailbox_depth", _mailbox_depths, "Messages that wait for an actor.")
@@ -107,6 +113,28 @@ def _oldest_held(observed: Observed) -> Iterable[Observation]:
 def _breakers(observed: Observed) -> Iterable[Observation]:
     for chain, state in observed.breakers().items():
         yield Observation(state, {"chain": chain})
+
+
+def _budget_waiting(observed: Observed) -> Iterable[Observation]:
+    waiting = observed.budget_waiting()
+    for kind in CALL_KINDS:
+        yield Observation(waiting.get(kind, 0), {"kind": kind})
+
+
+def _budget_rates(observed: Observed) -> Iterable[Observation]:
+    for kind, rate in observed.budget_rates().items():
+        yield Observation(rate, {"kind": kind})
+
+
+def _findings(observed: Observed) -> Iterable[Observation]:
+    for kind, count in observed.reconcile_findings().items():
+        yield Observation(count, {"kind": kind})
+
+
+def _reconcile_age(observed: Observed) -> Iterable[Observation]:
+    age = observed.reconcile_age()
+    if age is not None:
+        yield Observation(age.total_seconds())
 
 
 def _mailbox_depths(observed: Observed) -> Iterable[Observation]:

@@ -17,6 +17,10 @@ JOB_DURATION = f"{PREFIX}job_duration_seconds"
 CLAIM_DURATION = f"{PREFIX}claim_duration_seconds"
 TRANSACTION_DURATION = f"{PREFIX}transaction_duration_seconds"
 CIRCLE_CALL_DURATION = f"{PREFIX}circle_call_duration_seconds"
+CIRCLE_WAIT_DURATION = f"{PREFIX}circle_budget_wait_seconds"
+
+# What Circle limits apart.
+CALL_KINDS = ("wallets", "posts", "gets")
 
 # Seconds. The SDK's own start at 5 and end at 10,000: they are meant for milliseconds.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0)

@@ -71,6 +71,10 @@ def _of_message(event: events.MessageTaken) -> Level:
     return logging.WARNING if event.outcome in {"rejected", "postponed"} else logging.DEBUG
 
 
+def _of_reconcile(event: events.Reconciled) -> Level:
+    return logging.WARNING if event.found else logging.INFO
+
+
 def _of_notice(event: events.Notice) -> Level:
     return VALUES.get(event.level, logging.INFO)
 
@@ -83,11 +87,17 @@ _LEVELS: dict[type[Event], Level | _Choose] = {
     events.JobsClaimed: logging.DEBUG,
     events.TransactionEnded: _of_transaction,
     events.CircleCalled: _of_call,
+    events.CircleRetried: logging.DEBUG,
+    events.BudgetSlowed: logging.WARNING,
+    events.BudgetSplit: logging.WARNING,
     events.BreakerChanged: _of_breaker,
+    events.OrdersChanged: logging.WARNING,
+    events.CallersRefused: logging.WARNING,
     events.ActorStarted: _of_start,
     events.ActorEnded: _of_end,
     events.DeadLetter: logging.WARNING,
     events.MessageTaken: _of_message,
     events.DependencyLost: logging.WARNING,
+    events.Reconciled: _of_reconcile,
     events.Notice: _of_notice,
 }

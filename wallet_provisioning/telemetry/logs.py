@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TextIO
 
+import orjson
 import structlog
 
 from wallet_provisioning.clock import Clock
@@ -88,9 +89,7 @@ def _renderer(*, readable: bool, colored: bool) -> Callable[[Entry], str]:
     if readable:
         chain += [_for_people, structlog.dev.ConsoleRenderer(colors=colored, sort_keys=False)]
     else:
-        # One encoder for all lines: `json.dumps` makes a new one for every call with an option.
-        encoder = json.JSONEncoder(ensure_ascii=False)
-        chain.append(structlog.processors.JSONRenderer(serializer=lambda entry, **_: encoder.encode(entry)))
+        chain.append(structlog.processors.JSONRenderer(serializer=_to_json))
 
     def render(entry: Entry) -> str:
         value: object = entry
@@ -99,6 +98,13 @@ def _renderer(*, readable: bool, colored: bool) -> Callable[[Entry], str]:
         return str(value)
 
     return render
+
+
+def _to_json(entry: object, **_options: object) -> str:
+    try:
+        return orjson.dumps(entry).decode()
+    except TypeError:
+        return json.dumps(entry)  # half of a surrogate pair, which only an escape can show
 
 
 def _tidy(_logger: object, _method: str, entry: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -19,6 +19,8 @@ PROCESSED: dict[str, str] = {
 }
 CRASHES = ("crash", "hang", "start_failed")
 INTAKE_OUTCOMES = ("accepted", "repeated", "rejected", "postponed")
+RESENT = ("sent", "denied")
+REFUSALS = ("no_token", "unknown_token", "read_only", "not_local", "bad_signature", "forbidden")
 TRANSACTION_OUTCOMES = ("committed", "rolled_back", "unavailable")
 
 
@@ -36,10 +38,10 @@ class Metrics:
     def hear(self, event: Event) -> None:
         """Count what the event says; most events of the program's parts count nothing."""
         match event:
+            case events.WalletCreated():
+                self._wallets.add(event.chain, entity=event.user_id)
             case events.JobMoved():
                 self._count_move(event)
-            case events.WalletCreated(user_id=user_id, chain=chain):
-                self._wallets.add(chain, entity=str(user_id))
             case events.CircleCalled():
                 self._time_call(event)
             case events.TransactionEnded(outcome=outcome, duration=duration):
@@ -61,6 +63,12 @@ class Metrics:
                 self._duplicates.add(chain)
             case events.DeadLetter(path=path):
                 self._undelivered.add(path)
+            case events.CircleRetried(allowed=allowed):
+                self._resent.add("sent" if allowed else "denied")
+            case events.BudgetSlowed(kind=kind):
+                self._slowed.add(kind)
+            case events.CallersRefused(reason=reason, count=count):
+                self._refused.add(reason, amount=count)
             case _:
                 return
 
@@ -74,11 +82,13 @@ class Metrics:
         if event.duration is not None:
             self._jobs.record(event.duration.total_seconds(), {"status": status})
         if event.move == MoveName.SCHEDULE_RETRY:
-            self._retries.add(event.attempt, entity=str(event.job_id))
+            self._retries.add(event.attempt, entity=event.job_id)
 
     def _time_call(self, event: events.CircleCalled) -> None:
         labels = {"chain": event.chain, "operation": event.operation, "outcome": event.outcome}
         self._calls.record(event.duration.total_seconds(), labels)
+        if event.waited is not None and event.kind is not None:
+            self._waits.record(event.waited.total_seconds(), {"kind": event.kind})
 
     def _make_job_counts(self, meter: Meter, limit: int) -> None:
         show = instruments.show_tally
@@ -115,7 +125,20 @@ class Metrics:
         self._undelivered = show(
             meter, "undelivered_messages_total", "Messages that no actor could take.", Tally("actor")
         )
+        self._refused = show(meter, "refused_callers_total", "Callers not let in, by why.", Tally("reason"))
+        self._resent = show(
+            meter, "circle_retries_total", "Calls to be sent again at once, by whether.", Tally("outcome")
+        )
+        self._slowed = show(
+            meter, "circle_budget_slowed_total", "How often 429s halved a kind's pace.", Tally("kind")
+        )
+        for outcome in RESENT:
+            self._resent.start_at_zero(outcome)
+        for kind in instruments.CALL_KINDS:
+            self._slowed.start_at_zero(kind)
         self._stale.start_at_zero()
+        for reason in REFUSALS:
+            self._refused.start_at_zero(reason)
         for outcome in INTAKE_OUTCOMES:
             self._messages.start_at_zero(outcome)
 
@@ -125,6 +148,7 @@ class Metrics:
         self._claims: Histogram = make(meter, instruments.CLAIM_DURATION, "Transactions that claim jobs.")
         self._transactions: Histogram = make(meter, instruments.TRANSACTION_DURATION, "Write transactions.")
         self._calls: Histogram = make(meter, instruments.CIRCLE_CALL_DURATION, "Calls to Circle.")
+        self._waits: Histogram = make(meter, instruments.CIRCLE_WAIT_DURATION, "Calls waiting for a turn.")
 
 
 class Restarts:
@@ -139,11 +163,14 @@ class Restarts:
         self._lock = threading.Lock()
 
     def hear(self, event: events.ActorStarted | events.ActorEnded) -> None:
-        """Remember an end, count a start that follows one."""
+        """Remember an end, count what follows it: a start, or an end before that."""
         match event:
             case events.ActorEnded(path=path, reason=reason):
                 with self._lock:
+                    before = self._causes.pop(path, None)
                     self._causes[path] = reason
+                if before is not None:
+                    self._counts.add(path, before)
             case events.ActorStarted(path=path, incarnation=1):
                 for cause in CRASHES:
                     self._counts.start_at_zero(path, cause)

@@ -61,6 +61,18 @@ class Observed(Protocol):
     def breakers(self) -> Mapping[str, int]:
         """Return each chain's breaker: 0 closed, 1 half-open, 2 open."""
 
+    def budget_waiting(self) -> Mapping[str, int]:
+        """Return how many calls to Circle wait for their turn, by kind."""
+
+    def budget_rates(self) -> Mapping[str, float]:
+        """Return how many calls a second may be made now, by kind; 0 while Circle wants none."""
+
+    def reconcile_findings(self) -> Mapping[str, int]:
+        """Return what the last reconcile found, by kind, also where it found none."""
+
+    def reconcile_age(self) -> timedelta | None:
+        """Return how long ago the last reconcile ended; None before the first."""
+
 
 class NothingObserved:
     """A program that has not started yet."""
@@ -92,3 +104,19 @@ class NothingObserved:
     def breakers(self) -> Mapping[str, int]:
         """Return that there are none."""
         return {}
+
+    def budget_waiting(self) -> Mapping[str, int]:
+        """Return that none waits."""
+        return {}
+
+    def budget_rates(self) -> Mapping[str, float]:
+        """Return that nothing is known."""
+        return {}
+
+    def reconcile_findings(self) -> Mapping[str, int]:
+        """Return that nothing is known."""
+        return {}
+
+    def reconcile_age(self) -> timedelta | None:
+        """Return that there was none."""
+        return None

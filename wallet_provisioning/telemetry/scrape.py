@@ -1,22 +1,35 @@
 """What `/metrics` answers: the process's metrics in Prometheus's text format."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
+from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.telemetry import instruments
 from wallet_provisioning.telemetry.metrics import PROCESSED, TRANSACTION_OUTCOMES
+
+Labels: TypeAlias = dict[str, str]
 
 # OpenTelemetry shows a histogram's series from its first value on. A rate needs the zero before that.
 _FROM_ZERO: dict[str, tuple[str, tuple[str, ...]]] = {
     instruments.JOB_DURATION: ("status", tuple(PROCESSED.values())),
     instruments.TRANSACTION_DURATION: ("outcome", TRANSACTION_OUTCOMES),
+    instruments.CIRCLE_WAIT_DURATION: ("kind", instruments.CALL_KINDS),
 }
+# Every chain makes these calls, and each may end in any of these ways.
+_OPERATIONS = ("create_wallet", "find_wallets")
+_OUTCOMES = (
+    "success",
+    *(each.value for each in ErrorType if each not in {ErrorType.CIRCUIT_OPEN, ErrorType.CRASH}),
+)
+_CHAINS_OF = f"{instruments.PREFIX}breaker_state"
 
 
 class Scrape:
@@ -47,23 +60,48 @@ class _FromZero(Collector):
         self._inner = inner
 
     def collect(self) -> Iterable[Metric]:
-        missing = dict(_FROM_ZERO)
-        for family in self._inner.collect():
-            if family.name in missing:
-                label, values = missing.pop(family.name)
-                _fill(family, label, values)
-            yield family
-        for name, (label, values) in missing.items():
-            family = HistogramMetricFamily(name, "No value yet.", labels=[label])
-            _fill(family, label, values)
-            yield family
+        families = {family.name: family for family in self._inner.collect()}
+        for name, wanted in _wanted(families).items():
+            family = families.setdefault(name, HistogramMetricFamily(name, "No value yet."))
+            _fill(family, wanted)
+        yield from families.values()
 
 
-def _fill(family: Metric, label: str, values: Iterable[str]) -> None:
-    seen = {sample.labels.get(label) for sample in family.samples}
-    for value in values:
-        if value not in seen:
+def _wanted(families: Mapping[str, Metric]) -> dict[str, list[Labels]]:
+    """Return the label sets that each histogram has to show."""
+    wanted = {name: [{label: value} for value in values] for name, (label, values) in _FROM_ZERO.items()}
+    wanted[instruments.CIRCLE_CALL_DURATION] = [
+        {"chain": chain, "operation": operation, "outcome": outcome}
+        for chain, operation in _calls(families)
+        for outcome in _OUTCOMES
+    ]
+    return {name: labels for name, labels in wanted.items() if labels}
+
+
+def _calls(families: Mapping[str, Metric]) -> list[tuple[str, str]]:
+    """Return the calls that are made: of each chain that is served, and those that were seen."""
+    served = [sample.labels["chain"] for sample in _samples(families, _CHAINS_OF)]
+    seen = [
+        (sample.labels["chain"], sample.labels["operation"])
+        for sample in _samples(families, instruments.CIRCLE_CALL_DURATION)
+    ]
+    return list(dict.fromkeys([*((chain, each) for chain in served for each in _OPERATIONS), *seen]))
+
+
+def _samples(families: Mapping[str, Metric], name: str) -> Sequence[Sample]:
+    return families[name].samples if name in families else ()
+
+
+def _fill(family: Metric, wanted: Iterable[Labels]) -> None:
+    seen = {_key(sample.labels) for sample in family.samples}
+    for labels in wanted:
+        if _key(labels) not in seen:
             for bound in [*(str(bucket) for bucket in instruments.BUCKETS), "+Inf"]:
-                family.add_sample(f"{family.name}_bucket", {label: value, "le": bound}, 0)
-            family.add_sample(f"{family.name}_count", {label: value}, 0)
-            family.add_sample(f"{family.name}_sum", {label: value}, 0)
+                family.add_sample(f"{family.name}_bucket", {**labels, "le": bound}, 0)
+            family.add_sample(f"{family.name}_count", labels, 0)
+            family.add_sample(f"{family.name}_sum", labels, 0)
+
+
+def _key(labels: Labels) -> frozenset[tuple[str, str]]:
+    """Return what tells one series from another, whichever of its lines this is."""
+    return frozenset((name, value) for name, value in labels.items() if name != "le")

@@ -7,8 +7,12 @@ can move to the series without the entity instead of being lost in one without a
 
 import threading
 from collections.abc import Iterable
+from typing import TypeAlias
+from uuid import UUID
 
 from opentelemetry.metrics import CallbackOptions, Observation
+
+Value: TypeAlias = str | int | UUID | None
 
 
 class Tally:
@@ -23,8 +27,8 @@ class Tally:
         self._labels = labels
         self._entity = entity
         self._limit = limit
-        self._known: set[str] = set()
-        self._counts: dict[tuple[str | int | None, ...], int] = {}
+        self._known: set[UUID] = set()
+        self._counts: dict[tuple[Value, ...], int] = {}
         self._lock = threading.Lock()
 
     def start_at_zero(self, *values: str | int) -> None:
@@ -32,7 +36,7 @@ class Tally:
         with self._lock:
             self._counts.setdefault((None, *values), 0)
 
-    def add(self, *values: str | int, entity: str | None = None, amount: int = 1) -> None:
+    def add(self, *values: str | int, entity: UUID | None = None, amount: int = 1) -> None:
         """Count, under the values of the labels in their order."""
         with self._lock:
             key = (self._admit(entity), *values)
@@ -44,7 +48,7 @@ class Tally:
             counts = list(self._counts.items())
         return [Observation(count, self._attributes(key)) for key, count in counts]
 
-    def _admit(self, entity: str | None) -> str | None:
+    def _admit(self, entity: UUID | None) -> UUID | None:
         if entity is None or entity in self._known:
             return entity
         if len(self._known) >= self._limit:
@@ -52,6 +56,10 @@ class Tally:
         self._known.add(entity)
         return entity
 
-    def _attributes(self, key: tuple[str | int | None, ...]) -> dict[str, str | int]:
-        names = (self._entity, *self._labels)
-        return {name: value for name, value in zip(names, key, strict=True) if name and value is not None}
+    def _attributes(self, key: tuple[Value, ...]) -> dict[str, str | int]:
+        named = zip((self._entity, *self._labels), key, strict=True)
+        return {name: _plain(value) for name, value in named if name and value is not None}
+
+
+def _plain(value: str | int | UUID) -> str | int:
+    return str(value) if isinstance(value, UUID) else value

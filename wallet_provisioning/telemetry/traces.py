@@ -6,6 +6,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 
 def open_traces(
@@ -13,10 +14,11 @@ def open_traces(
 ) -> TracerProvider:
     """Return a provider; `is_global` makes it the one that `trace.get_tracer` uses everywhere.
 
-    Its sampler and limits are those of the `OTEL_` variables. The process may have one global
-    provider; the first stays.
+    Its sampler and limits are those of the `OTEL_` variables; where nothing is sent nothing is recorded,
+    and a span is only its ids. The process may have one global provider; the first stays.
     """
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    sampler = None if processors else ALWAYS_OFF
+    provider = TracerProvider(resource=resource, sampler=sampler, shutdown_on_exit=False)
     for processor in processors:
         provider.add_span_processor(processor)
     if is_global:
