@@ -16,7 +16,7 @@ from tests.simulation.store import Trouble
 from wallet_provisioning.supervision.simfaults import INSIDE, Fault, Harm
 
 EXAMPLES = settings(
-    max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=6, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 
 lengths = st.sampled_from([None, *(timedelta(seconds=seconds) for seconds in (1, 5, 18, 40))])
@@ -100,13 +100,13 @@ def test_whatever_befalls_them_all_at_once(schedule: Schedule) -> None:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=200)
+@settings(max_examples=50)
 def test_a_schedule_is_read_as_it_was_written(seed: int) -> None:
     assert read(written(drawn(seed))) == drawn(seed)
 
 
 def test_a_lost_answer_to_each_commit_of_a_life_costs_nothing() -> None:
     """The most valuable case: it is committed, and the actor has seen an error."""
-    for number in range(1, 25, 2):
+    for number in range(1, 25, 3):
         told = Told(Schedule(seed=3, people=1, store={number: Trouble.LOST}))
         assert told.run() == [], number

@@ -9,7 +9,7 @@ from time import perf_counter
 from tests.simulation.schedules import Schedule, Told, drawn, written
 
 ROOT = Path(__file__).parents[2]
-ENOUGH = 20
+ENOUGH = 10
 SECONDS = 4.0
 
 

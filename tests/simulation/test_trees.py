@@ -51,7 +51,7 @@ def without_zombies(seen: list[Seen]) -> list[Seen]:
 
 
 @given(nodes(), seeds, places, plans)
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_messages_of_one_sender_are_handled_in_their_order(
     root: Node, seed: int, places: Places, plan: Plan
 ) -> None:
@@ -62,7 +62,7 @@ def test_messages_of_one_sender_are_handled_in_their_order(
 
 
 @given(nodes(), seeds, places, plans)
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_nothing_is_lost_but_the_message_in_the_hand_of_who_crashed(
     root: Node, seed: int, places: Places, plan: Plan
 ) -> None:
@@ -73,7 +73,7 @@ def test_nothing_is_lost_but_the_message_in_the_hand_of_who_crashed(
 
 
 @given(nodes(), seeds, places, plans)
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_the_tree_heals_and_a_stop_goes_from_the_last_child_to_the_first(
     root: Node, seed: int, places: Places, plan: Plan
 ) -> None:
@@ -90,7 +90,7 @@ def test_the_tree_heals_and_a_stop_goes_from_the_last_child_to_the_first(
 
 
 @given(nodes(), seeds, st.integers(0, 60))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_a_stop_while_the_tree_starts_leaves_nobody_behind(root: Node, seed: int, steps: int) -> None:
     tree = SimTree(root, seed, lag=0.05).start()
     for _ in range(steps):
@@ -104,7 +104,7 @@ def test_a_stop_while_the_tree_starts_leaves_nobody_behind(root: Node, seed: int
 
 
 @given(nodes(), seeds, st.integers(0, 40), st.sampled_from(["n0", "n0/w0", "n1"]))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_a_stop_while_something_restarts_leaves_nobody_behind(
     root: Node, seed: int, steps: int, victim: str
 ) -> None:
