@@ -60,6 +60,15 @@ class PostgresBacklogs:
         finally:
             self.server.drop_database(url)
 
+    @contextmanager
+    def empty(self) -> Iterator[str]:
+        """Have an empty database."""
+        url = self.server.create_database()
+        try:
+            yield url
+        finally:
+            self.server.drop_database(url)
+
     def close(self) -> None:
         """Stop the server and delete everything."""
         self.server.close()

@@ -160,6 +160,39 @@ def test_a_zombie_of_a_job_that_nobody_claimed_since_moves_nothing(database: Dat
     assert apply(database, moves.complete(job)) == ()
 
 
+def test_of_completions_at_once_those_whose_epoch_is_spent_are_left_out(database: Database) -> None:
+    old, fresh = claim_new(database), claim_new(database)
+    apply(database, moves.schedule_retry(old, TIMEOUT, timedelta()))
+    (again,) = claim(database)
+
+    (moved,) = apply(database, moves.complete(old), moves.complete(fresh))
+
+    assert moved.move.job_id == fresh.id
+    assert (job_of(database, old.id).status, again.epoch) == (JobStatus.IN_PROGRESS, old.epoch + 1)
+
+
+def test_completions_at_once_are_each_audited_and_timed(database: Database) -> None:
+    jobs = [claim_new(database) for _ in range(3)]
+
+    moved = apply(database, *(moves.complete(job) for job in jobs))
+
+    assert {each.move.job_id for each in moved} == {job.id for job in jobs}
+    assert all(each.duration is not None and each.attempt_count == 1 for each in moved)
+    for job in jobs:
+        row = timeline(database, job.id)[-1]
+        assert (row.action, row.changes["before"]["status"]) == (
+            "wallet-worker:provision_complete",
+            "in_progress",
+        )
+        assert row.changes["after"] == {
+            "status": "completed",
+            "attempt_count": 1,
+            "crash_count": 0,
+            "error": None,
+            "next_retry_at": None,
+        }
+
+
 def test_a_group_moves_each_member_by_itself(database: Database) -> None:
     for _ in range(4):
         accept(database)

@@ -116,4 +116,5 @@ def test_a_report_is_a_table_for_people_and_json_for_scripts() -> None:
 def test_without_a_name_the_benchmarks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == list(BENCHMARKS) == ["tell", "crash", "memory", "endtoend"]
+    assert [line.split()[0] for line in lines] == list(BENCHMARKS)
+    assert {"tell", "crash", "memory", "endtoend"} <= set(BENCHMARKS)

@@ -122,3 +122,25 @@ def test_what_is_put_back_goes_before_what_came_meanwhile() -> None:
     room.add(late)
     room.put_back(taken)
     assert room.take() == [early, late]
+
+
+def test_of_a_wave_only_the_first_and_the_last_ask_wake_the_chain() -> None:
+    together = wave(1, 4)
+    assert [together.is_quiet("ETH") for _ in range(4)] == [False, True, True, False]
+
+
+def test_an_ask_that_fills_a_batch_wakes_the_chain() -> None:
+    together = wave(1, FULL_BATCH + 50)
+    loud = [number for number in range(1, FULL_BATCH + 51) if not together.is_quiet("ETH")]
+    assert loud == [1, FULL_BATCH, FULL_BATCH + 50]
+
+
+def test_a_job_that_was_claimed_alone_wakes_the_chain() -> None:
+    assert not wave(1, 1).is_quiet("ETH")
+
+
+def test_each_chain_counts_its_own_asks() -> None:
+    together = wave(1, 3)
+    together.is_quiet("ETH")
+    assert not together.is_quiet("SOL")
+    assert together.is_quiet("ETH")

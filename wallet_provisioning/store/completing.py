@@ -101,6 +101,8 @@ class Completed:
 
 def complete_jobs(tx: Transaction, moves: Sequence[Move]) -> list[Completed]:
     """Complete different jobs; returns those whose guards hold. For PostgreSQL alone."""
+    if not moves:
+        return []
     parameters = {
         "ids": ids_text([move.job_id for move in moves]),
         "epochs": ids_text([move.epoch for move in moves]),

@@ -46,13 +46,14 @@ _POSTGRESQL_SESSION = (
 )
 # A pooler carries these two along with its client, and nothing else that is set.
 _POOLED_SESSION = "SET timezone = 'UTC'; SET client_encoding = 'UTF8'"
-_POOLED_TRANSACTION = (
-    "SET LOCAL statement_timeout = '8s'; SET LOCAL lock_timeout = '5s'; SET LOCAL jit = off"
-)
+_POOLED_TRANSACTION = "SET LOCAL statement_timeout = '8s'; SET LOCAL lock_timeout = '5s'; SET LOCAL jit = off"
 _SQLITE_SESSION = (
     f"PRAGMA busy_timeout = {int(WAIT_FOR_LOCK.total_seconds() * 1000)}",
     "PRAGMA foreign_keys = ON",
     "PRAGMA synchronous = FULL",
+    # The default of 2 MB makes a group commit read its own pages back from the file.
+    "PRAGMA cache_size = -65536",
+    "PRAGMA wal_autocheckpoint = 8000",
 )
 
 

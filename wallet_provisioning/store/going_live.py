@@ -83,7 +83,8 @@ resolved AS (
     RETURNING r.id
 )
 SELECT ARRAY(SELECT number FROM given EXCEPT SELECT number FROM made) AS left_alone,
-    ARRAY(SELECT request_id FROM made WHERE request_id IS NOT NULL EXCEPT SELECT id FROM resolved) AS open_requests
+    ARRAY(SELECT request_id FROM made WHERE request_id IS NOT NULL EXCEPT SELECT id FROM resolved)
+        AS open_requests
 """
 
 

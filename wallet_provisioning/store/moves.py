@@ -83,13 +83,13 @@ class Moved:
 
 def apply_moves(tx: Transaction, moves: Sequence[Move]) -> tuple[Moved, ...]:
     """Make the moves; one that its guards refuse is missing from the result, which is no error."""
-    if not _are_completions(tx, moves):
+    if tx.dialect == "sqlite" or len({move.job_id for move in moves}) < len(moves):
         return _apply_each(tx, moves)
-    done = [_completed(each) for each in complete_jobs(tx, moves)]
-    if len(done) == len(moves):
-        return tuple(done)
-    made = {each.move.job_id for each in done}
-    return (*done, *_apply_each(tx, [move for move in moves if move.job_id not in made]))
+    plain = [move for move in moves if _is_completion(move)]
+    moved = {done.move.job_id: _completed(done) for done in complete_jobs(tx, plain)}
+    others = _apply_each(tx, [move for move in moves if move.job_id not in moved])
+    moved.update({each.move.job_id: each for each in others})
+    return tuple(moved[move.job_id] for move in moves if move.job_id in moved)
 
 
 def _apply_each(tx: Transaction, moves: Sequence[Move]) -> tuple[Moved, ...]:
@@ -97,13 +97,8 @@ def _apply_each(tx: Transaction, moves: Sequence[Move]) -> tuple[Moved, ...]:
     return () if locked is None else apply_to_locked(tx, locked, moves)
 
 
-def _are_completions(tx: Transaction, moves: Sequence[Move]) -> bool:
-    """Return whether all are the plainest and most frequent move, each of another job."""
-    is_plain = tx.dialect == "postgresql" and all(_is_completion(move) for move in moves)
-    return is_plain and 0 < len(moves) == len({move.job_id for move in moves})
-
-
 def _is_completion(move: Move) -> bool:
+    """Return whether it is the plainest move, and the most frequent."""
     return move.name is MoveName.COMPLETE and move.epoch is not None and move.reason is None
 
 

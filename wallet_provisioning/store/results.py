@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Select, Update, exists, select, update
+from sqlalchemy import RowMapping, Select, String, Update, exists, select, type_coerce, update
 
 from wallet_provisioning.jobs.outcomes import Failed, Live
 from wallet_provisioning.jobs.states import AuditStatus, JobStatus, WalletStatus
@@ -26,7 +26,7 @@ from wallet_provisioning.store.audit import (
 from wallet_provisioning.store.going_live import go_live
 from wallet_provisioning.store.ids import new_id
 from wallet_provisioning.store.job_rows import lock_jobs
-from wallet_provisioning.store.sets import insert_rows, one_of, one_of_pairs, set_value, update_rows
+from wallet_provisioning.store.sets import insert_rows, one_of, set_value, update_rows
 from wallet_provisioning.store.tables import NOT_LIVE, circle_requests, jobs, wallets
 from wallet_provisioning.store.transaction import Transaction, moment_of
 from wallet_provisioning.store.urls import Dialect
@@ -58,11 +58,11 @@ class _Plan:
     """What a set of results changes: rows by wallet, new rows, audit entries, results that counted."""
 
     moment: datetime
-    updates: dict[UUID, _Fields]
+    updates: dict[str, _Fields]
     inserts: list[_Fields]
     entries: list[AuditEntry]
     counted: list[WalletResult]
-    live: dict[_Key, UUID]
+    live: dict[_Key, str]
 
 
 def record_results(tx: Transaction, results: Sequence[WalletResult]) -> tuple[WalletResult, ...]:
@@ -126,24 +126,32 @@ def _lock_jobs_of_failures(tx: Transaction, results: Iterable[WalletResult]) -> 
 
 
 def _lock_wallets(tx: Transaction, results: Iterable[WalletResult]) -> dict[_Key, RowMapping]:
-    pairs = {(result.user_id, result.chain) for result in results}
-    parameters = {
-        "user_ids": set_value(tx.dialect, [user_id for user_id, _ in pairs]),
-        "chains": set_value(tx.dialect, [chain for _, chain in pairs]),
-        **tx.moment,
-    }
+    wanted = {(result.user_id, result.chain) for result in results}
+    users = {str(user_id): user_id for user_id, _ in wanted}
+    parameters = {"user_ids": set_value(tx.dialect, users), **tx.moment}
     rows = tx.execute(_lock(tx.dialect), parameters).mappings()
-    return {(row["user_id"], row["chain"]): row for row in rows}
+    known = {(users[row["user_id"]], row["chain"]): row for row in rows}
+    return {key: row for key, row in known.items() if key in wanted}
+
+
+# Ids stay the texts that they are: they are compared and written down, and a UUID of each is dear.
+_LOCKED = (
+    *(wallets.c[name] for name in ("chain", "blockchain", "status", "address", "account_type")),
+    *(wallets.c[name] for name in ("error_type", "error_message")),
+    *(
+        type_coerce(wallets.c[name], String).label(name)
+        for name in ("id", "user_id", "circle_wallet_id", "wallet_set_id", "job_id")
+    ),
+)
 
 
 @cache
 def _lock(dialect: Dialect) -> Select[Any]:
     job = (jobs.c.status.label("job_status"), jobs.c.epoch.label("job_epoch"), jobs.c.trace_id)
-    columns = (wallets.c.user_id, wallets.c.chain)
     return (
-        select(wallets, *job, moment_of(dialect).label("moment"))
+        select(*_LOCKED, *job, moment_of(dialect).label("moment"))
         .outerjoin(jobs, jobs.c.id == wallets.c.job_id)
-        .where(one_of_pairs(dialect, columns, "user_ids", "chains"))
+        .where(one_of(dialect, wallets.c.user_id, "user_ids"))
         .order_by(wallets.c.id)
         .with_for_update(of=wallets)
     )
@@ -163,7 +171,7 @@ def _plan(
     return plan
 
 
-def _live_ids(known: Mapping[_Key, RowMapping]) -> dict[_Key, UUID]:
+def _live_ids(known: Mapping[_Key, RowMapping]) -> dict[_Key, str]:
     return {
         key: row["circle_wallet_id"] for key, row in known.items() if row["status"] == WalletStatus.LIVE.value
     }
@@ -174,18 +182,19 @@ def _plan_live(
 ) -> None:
     key = (result.user_id, result.chain)
     kept = plan.live.get(key)
-    if kept == outcome.circle_wallet_id:
+    wallet = str(outcome.circle_wallet_id)
+    if kept == wallet:
         return
     if kept is not None:
         _report_duplicate(tx, plan, result, outcome, kept)
         return
     fields = _live_fields(outcome, plan.moment)
-    wallet_id = new_id() if row is None else row["id"]
+    wallet_id: str = str(new_id()) if row is None else row["id"]
     if row is None:
         plan.inserts.append(_new_row(result, wallet_id, fields))
     else:
         plan.updates[wallet_id] = {**fields, "status": WalletStatus.LIVE.value}
-    plan.live[key] = outcome.circle_wallet_id
+    plan.live[key] = wallet
     plan.counted.append(result)
     plan.entries.append(_created(result, outcome, row, wallet_id, fields))
 
@@ -215,7 +224,7 @@ def _plan_failed(plan: _Plan, result: WalletResult, outcome: Failed, row: RowMap
 def _is_from_holder(result: WalletResult, row: RowMapping) -> bool:
     return (
         result.job_id is not None
-        and result.job_id == row["job_id"]
+        and str(result.job_id) == row["job_id"]
         and result.epoch == row["job_epoch"]
         and row["job_status"] == JobStatus.IN_PROGRESS.value
     )
@@ -234,7 +243,7 @@ def _live_fields(outcome: Live, moment: datetime) -> _Fields:
     }
 
 
-def _new_row(result: WalletResult, wallet_id: UUID, fields: _Fields) -> _Fields:
+def _new_row(result: WalletResult, wallet_id: str, fields: _Fields) -> _Fields:
     return {
         **fields,
         "id": wallet_id,
@@ -249,7 +258,7 @@ def _new_row(result: WalletResult, wallet_id: UUID, fields: _Fields) -> _Fields:
 
 
 def _created(
-    result: WalletResult, outcome: Live, row: RowMapping | None, wallet_id: UUID, fields: _Fields
+    result: WalletResult, outcome: Live, row: RowMapping | None, wallet_id: str, fields: _Fields
 ) -> AuditEntry:
     after = _facts({**fields, "status": WalletStatus.LIVE.value, "chain": result.chain}) | {
         "circle_request_id": outcome.circle_request_id,
@@ -258,7 +267,7 @@ def _created(
     return AuditEntry(
         action=WALLET_CREATED,
         resource_type="wallet",
-        resource_id=str(wallet_id),
+        resource_id=wallet_id,
         user_id=result.user_id,
         job_id=result.job_id,
         epoch=result.epoch,
@@ -295,7 +304,7 @@ def _facts(row: Fields) -> _Fields:
     }
 
 
-def _report_duplicate(tx: Transaction, plan: _Plan, result: WalletResult, outcome: Live, kept: UUID) -> None:
+def _report_duplicate(tx: Transaction, plan: _Plan, result: WalletResult, outcome: Live, kept: str) -> None:
     plan.entries.append(
         AuditEntry(
             action=DUPLICATE_WALLET,
@@ -304,9 +313,9 @@ def _report_duplicate(tx: Transaction, plan: _Plan, result: WalletResult, outcom
             user_id=result.user_id,
             job_id=result.job_id,
             epoch=result.epoch,
-            before={"circle_wallet_id": str(kept)},
+            before={"circle_wallet_id": kept},
             after={
-                "circle_wallet_id": str(kept),
+                "circle_wallet_id": kept,
                 "duplicate": str(outcome.circle_wallet_id),
                 "circle_request_id": outcome.circle_request_id,
             },
@@ -318,7 +327,7 @@ def _report_duplicate(tx: Transaction, plan: _Plan, result: WalletResult, outcom
         DuplicateWallet(
             user_id=result.user_id,
             chain=result.chain,
-            kept=kept,
+            kept=UUID(kept),
             duplicate=outcome.circle_wallet_id,
         )
     )

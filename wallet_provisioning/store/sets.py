@@ -3,12 +3,16 @@
 A set travels as one parameter: rows as a JSON array, ids as an array's text. So the text of the
 statement is the same for any number of rows, it is compiled and parsed once, and there is one round
 trip. Arrays of the driver, one a column, cost five times the CPU, since it quotes each value in Python.
-SQLite has no round trips to save; there the driver runs a write once a row.
+SQLite has no round trips to save; there the driver runs a write once a row. Its values are made ready
+here, by their kind: the types' own way of looking at each value of each row costs four times as much.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from sqlalchemy import (
     JSON,
@@ -32,7 +36,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import NullType
 
-from wallet_provisioning.store.texts import dump_document
+from wallet_provisioning.store.columns import iso
+from wallet_provisioning.store.texts import clean, dump_document
 from wallet_provisioning.store.transaction import Transaction
 from wallet_provisioning.store.urls import Dialect
 
@@ -47,7 +52,7 @@ def insert_rows(tx: Transaction, table: Table, rows: Sequence[Row]) -> None:
         return
     names = tuple(rows[0])
     if tx.dialect == "sqlite":
-        tx.execute(_insert_one(table), [dict(row) for row in rows])
+        _run_each(tx, _insert_one(table, names), names, rows)
         return
     tx.execute(_insert(table, names), {ROWS: dump_document(rows)})
 
@@ -58,7 +63,8 @@ def update_rows(tx: Transaction, table: Table, rows: Sequence[Row]) -> None:
         return
     names = tuple(rows[0])
     if tx.dialect == "sqlite":
-        tx.execute(_update_one(table, names), [{f"new_{name}": row[name] for name in names} for row in rows])
+        written = tuple(name for name in names if name != "id")
+        _run_each(tx, _update_one(table, written), (*written, "id"), rows)
         return
     tx.execute(_update(table, names), {ROWS: dump_document(rows)})
 
@@ -130,8 +136,9 @@ def _insert(table: Table, names: tuple[str, ...]) -> Insert:
 
 
 @lru_cache(maxsize=128)
-def _insert_one(table: Table) -> Insert:
-    return insert(table)
+def _insert_one(table: Table, names: tuple[str, ...]) -> str:
+    places = ", ".join("?" for _ in names)
+    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({places})"  # noqa: S608 - names of our own
 
 
 @lru_cache(maxsize=128)
@@ -142,6 +149,27 @@ def _update(table: Table, names: tuple[str, ...]) -> Update:
 
 
 @lru_cache(maxsize=128)
-def _update_one(table: Table, names: tuple[str, ...]) -> Update:
-    values = {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in names if name != "id"}
-    return update(table).where(table.c.id == bindparam("new_id")).values(values)
+def _update_one(table: Table, names: tuple[str, ...]) -> str:
+    written = ", ".join(f"{name} = ?" for name in names)
+    return f"UPDATE {table.name} SET {written} WHERE id = ?"  # noqa: S608 - names of our own
+
+
+def _run_each(tx: Transaction, statement: str, names: tuple[str, ...], rows: Sequence[Row]) -> None:
+    values = itemgetter(*names)
+    tx.connection.exec_driver_sql(statement, [tuple(map(_ready, values(row))) for row in rows])
+
+
+def _ready(value: object) -> object:
+    """Return a value as SQLite keeps it, whatever the column."""
+    make = _KINDS.get(type(value))
+    return value if make is None else make(value)
+
+
+_KINDS: dict[type, Callable[[Any], object]] = {
+    str: clean,
+    UUID: str,
+    datetime: iso,
+    dict: dump_document,
+    list: dump_document,
+    bool: int,
+}

@@ -1,0 +1,1 @@
+"""Other systems that do the same work, each in a process and an environment of its own."""
