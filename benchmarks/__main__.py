@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import budget, crash, endtoend, memory, tell
+from benchmarks import budget, crash, endtoend, flat, memory, tell
 from benchmarks.harness import Report
 from benchmarks.printing import as_json, show
 
@@ -48,7 +48,13 @@ BENCHMARKS = {
         options=budget.Options(),
         measure=budget.measure,
     ),
+    "flat": Benchmark(
+        about="claims, commits and lists after a long history, and beside an old open transaction",
+        options=flat.Options(),
+        measure=flat.measure,
+    ),
 }
+_HISTORY = ("jobs", "audit", "queued", "churn")
 
 
 def main(arguments: list[str]) -> int:
@@ -60,7 +66,7 @@ def main(arguments: list[str]) -> int:
             console.print(f"{name:10}{each.about}", highlight=False, soft_wrap=True)
         return 0
     chosen = BENCHMARKS[given.name]
-    options = chosen.options if given.rounds is None else replace(chosen.options, rounds=given.rounds)
+    options = replace(chosen.options, **_sizes(given, chosen.options))
     report = chosen.measure(options, Console(stderr=True, highlight=False).print)
     if given.json:
         sys.stdout.write(as_json(report) + "\n")
@@ -69,10 +75,18 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _sizes(given: argparse.Namespace, options: object) -> dict[str, int]:
+    """Return what was given of what these options have."""
+    names = ("rounds", *_HISTORY)
+    return {name: getattr(given, name) for name in names if getattr(given, name) and hasattr(options, name)}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", nargs="?", choices=list(BENCHMARKS), help="leave it out for the list")
     parser.add_argument("--rounds", type=int, help="how often each side is measured")
+    for name in _HISTORY:
+        parser.add_argument(f"--{name}", type=int, help="rows of the long history (flat)")
     parser.add_argument("--json", action="store_true", help="print what was found for a script")
     return parser
 

@@ -21,6 +21,7 @@ from tests.support_store import (
     result,
     timeline,
 )
+from wallet_provisioning.clock import ManualClock
 from wallet_provisioning.jobs import moves
 from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.moves import Failure
@@ -28,6 +29,7 @@ from wallet_provisioning.jobs.states import JobStatus
 from wallet_provisioning.store import claims
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.errors import StaleJobError
+from wallet_provisioning.store.front import Front
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SOON = timedelta(minutes=5)
@@ -122,7 +124,7 @@ def test_a_claim_tells_when_the_next_retry_is_due(database: Database) -> None:
         taken = claims.claim_jobs(tx, holder=uuid4(), limit=5, lease=LEASE, include_retries=True)
 
     assert taken.next_due is not None
-    assert SOON - timedelta(seconds=20) < taken.next_due <= SOON
+    assert SOON - timedelta(seconds=19.96) < taken.next_due <= SOON
 
 
 def test_a_claim_that_found_enough_or_that_takes_no_retries_tells_no_next_time(database: Database) -> None:
@@ -263,3 +265,27 @@ def test_with_nothing_to_do_nothing_is_moved(database: Database) -> None:
         assert claims.claim_jobs(
             tx, holder=uuid4(), limit=3, lease=LEASE, include_retries=True
         ) == claims.Claims(jobs=(), next_due=None)
+
+
+def test_a_job_that_was_handed_back_behind_the_front_is_found_by_the_next_look_at_the_whole_queue(
+    database: Database,
+) -> None:
+    job = claim_new(database)
+    clock = ManualClock()
+    front = Front(clock)
+    later = job_of(database, job.id).updated_at + SOON
+    front.looked(since=None, took=timedelta(seconds=1), jobs=0, last=later)
+    apply(database, moves.hand_back(job))
+
+    near = claim_with(database, front)
+    assert [one.id for one in near.jobs] == ([] if database.dialect == "postgresql" else [job.id])
+    assert near.next_due == timedelta(seconds=19.96)
+
+    clock.advance(timedelta(seconds=19.96))
+    found = (*near.jobs, *claim_with(database, front).jobs)
+    assert [one.id for one in found] == [job.id]
+
+
+def claim_with(database: Database, front: Front) -> claims.Claims:
+    with database.write("scheduler", "claim") as tx:
+        return claims.claim_jobs(tx, holder=uuid4(), limit=10, lease=LEASE, include_retries=True, front=front)

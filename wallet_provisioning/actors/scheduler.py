@@ -20,6 +20,8 @@ from wallet_provisioning.jobs.moves import ClaimedJob
 from wallet_provisioning.store.claims import Claims, claim_jobs
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.errors import StoreUnavailableError
+from wallet_provisioning.store.front import Front
+from wallet_provisioning.store.newcomers import trace_id_of
 from wallet_provisioning.supervision.actor import Actor
 from wallet_provisioning.supervision.address import Address
 from wallet_provisioning.supervision.life import Life
@@ -78,6 +80,7 @@ class SchedulerActor(Actor[SchedulerMessage]):
         self._options = options
         self._emit = emit
         self._shared = shared or Shared()
+        self._front = Front(life.clock)
         self._free: dict[str, None] = {}
         self._unread: dict[str, None] = {}  # in order, so that a simulation is replayed
         self._may_have_work = True
@@ -195,6 +198,7 @@ class SchedulerActor(Actor[SchedulerMessage]):
                     limit=limit,
                     lease=self._options.lease,
                     include_retries=self._options.include_retries,
+                    front=self._front,
                 )
         except StoreUnavailableError:
             self.tell_later(_AFTER_OUTAGE, WorkKnown())
@@ -233,5 +237,5 @@ def _claimed(job: ClaimedJob, actor: str) -> JobMoved:
         status="in_progress",
         attempt=job.attempt,
         actor=actor,
-        trace_id=None if job.traceparent is None else job.traceparent.split("-")[1],
+        trace_id=trace_id_of(job.traceparent),
     )

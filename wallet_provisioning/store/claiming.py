@@ -12,7 +12,8 @@ SQLite has one writer at a time, so choosing first and writing then is safe ther
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -75,12 +76,24 @@ audited AS (
         :audit_status, now, trace_id, id, epoch
     FROM numbered, moment
 )
-SELECT id, user_id, chains, epoch, revision, attempt_count, max_attempts, crash_count, traceparent,
+SELECT id, user_id, chains, epoch, revision, attempt_count, max_attempts, crash_count, traceparent, due_at,
     (SELECT jsonb_agg(jsonb_build_array(w.chain, w.status, w.error_type, w.error_message))
      FROM managed_wallets AS w WHERE w.user_id = numbered.user_id) AS wallets
 FROM numbered ORDER BY number
 """
 _QUEUED_ONLY = "AND status = 'queued'"
+_FROM_FRONT = "AND due_at >= :since"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """The jobs that were claimed, and when the last one was due; None on SQLite and for no jobs."""
+
+    jobs: tuple[ClaimedJob, ...]
+    last_due: datetime | None
+
+
+NOTHING = Taken(jobs=(), last_due=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +106,23 @@ class _Wallet:
 
 
 def take_due(
-    tx: Transaction, *, holder: UUID, limit: int, lease: timedelta, include_retries: bool
-) -> tuple[ClaimedJob, ...]:
-    """Claim due jobs, those that have waited longest first; queued ones only without retries."""
+    tx: Transaction,
+    *,
+    holder: UUID,
+    limit: int,
+    lease: timedelta,
+    include_retries: bool,
+    since: datetime | None,
+) -> Taken:
+    """Claim due jobs, those that have waited longest first; queued ones only without retries.
+
+    With `since`, which only PostgreSQL has a use for, none that was due earlier.
+    """
     if limit < 1:
-        return ()
+        return NOTHING
     if tx.dialect == "sqlite":
-        return _take_on_sqlite(tx, holder, limit, lease, include_retries=include_retries)
+        taken = _take_on_sqlite(tx, holder, limit, lease, include_retries=include_retries)
+        return Taken(jobs=taken, last_due=None)
     parameters = {
         "limit": limit,
         "lease": lease,
@@ -109,10 +132,14 @@ def take_due(
         "audit_status": _CLAIM.audit_status.value,
         "audit_ids": [new_id() for _ in range(limit)],
     }
-    rows = tx.execute(_ALL_DUE if include_retries else _DUE_QUEUED, parameters).mappings()
-    return tuple(_claimed(row, _by_chain(row["wallets"] or ())) for row in rows)
+    narrower = ("" if include_retries else _QUEUED_ONLY, "" if since is None else _FROM_FRONT)
+    bounds = {} if since is None else {"since": since}
+    rows = tx.execute(_typed(" ".join(narrower)), {**parameters, **bounds}).mappings().all()
+    claimed = tuple(_claimed(row, _by_chain(row["wallets"] or ())) for row in rows)
+    return Taken(jobs=claimed, last_due=rows[-1]["due_at"] if rows else None)
 
 
+@cache
 def _typed(narrower: str) -> TextualSelect:
     return (
         text(_CLAIM_ON_POSTGRESQL.format(narrower=narrower))
@@ -125,7 +152,7 @@ def _typed(narrower: str) -> TextualSelect:
             bindparam("audit_status", type_=Words),
             bindparam("audit_ids", type_=ARRAY(Id)),
         )
-        .columns(id=Id, user_id=Id, chains=Document, wallets=Document)
+        .columns(id=Id, user_id=Id, chains=Document, due_at=Time, wallets=Document)
     )
 
 
@@ -236,7 +263,3 @@ def _earlier_failure(chains: Sequence[str], members: Mapping[str, _Wallet]) -> F
             error_type = ErrorType(wallet.error_type or ErrorType.VALIDATION)
             return Failure(error_type=error_type, message=f"{chain}: {wallet.error_message}")
     return None
-
-
-_ALL_DUE = _typed("")
-_DUE_QUEUED = _typed(_QUEUED_ONLY)

@@ -14,6 +14,7 @@ from wallet_provisioning.jobs.moves import ClaimedJob, Move
 from wallet_provisioning.jobs.states import MoveName
 from wallet_provisioning.store.claiming import take_due
 from wallet_provisioning.store.errors import StaleJobError
+from wallet_provisioning.store.front import Front
 from wallet_provisioning.store.job_rows import LockedJobs, lock_jobs_where
 from wallet_provisioning.store.moves import Moved, apply_to_locked
 from wallet_provisioning.store.tables import CLAIMABLE, HELD, jobs
@@ -32,16 +33,33 @@ class Claims:
 
 
 def claim_jobs(
-    tx: Transaction, *, holder: UUID, limit: int, lease: timedelta, include_retries: bool
+    tx: Transaction,
+    *,
+    holder: UUID,
+    limit: int,
+    lease: timedelta,
+    include_retries: bool,
+    front: Front | None = None,
 ) -> Claims:
     """Claim up to `limit` due jobs, those that have waited longest first.
 
-    Two daemons never get the same job, and don't wait for each other.
+    Two daemons never get the same job, and don't wait for each other. Who claims again and again gives its
+    `front`; then `next_due` may also be when to look for jobs that keep an old place in the queue.
     """
-    claimed = take_due(tx, holder=holder, limit=limit, lease=lease, include_retries=include_retries)
-    has_more = len(claimed) >= limit
-    next_due = None if has_more or not include_retries else _until_next_due(tx)
-    return Claims(jobs=claimed, next_due=next_due)
+    since = None if front is None else front.since()
+    began = None if front is None else front.now()
+    taken = take_due(
+        tx, holder=holder, limit=limit, lease=lease, include_retries=include_retries, since=since
+    )
+    if front is not None and began is not None:
+        front.looked(since=since, took=front.now() - began, jobs=len(taken.jobs), last=taken.last_due)
+    if len(taken.jobs) >= limit:
+        return Claims(jobs=taken.jobs, next_due=None)
+    waits = (
+        _until_next_due(tx) if include_retries else None,
+        None if front is None or since is None else front.whole_again_in(),
+    )
+    return Claims(jobs=taken.jobs, next_due=min((each for each in waits if each is not None), default=None))
 
 
 def renew_lease(tx: Transaction, *, job_id: UUID, epoch: int, lease: timedelta) -> None:

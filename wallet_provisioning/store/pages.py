@@ -1,12 +1,12 @@
-"""Lists, newest first, page by page. The cursor is the id of the last item: ids are in order of time."""
+"""Lists, newest first, page by page. The cursor is the id of the last row that was looked at."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table
+from sqlalchemy import ColumnElement
 
 from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.states import AuditStatus, JobStatus, WalletStatus
@@ -29,7 +29,10 @@ Item_co = TypeVar("Item_co", bound=HasId, covariant=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[Item_co]):
-    """Some items, and the cursor that leads to the next ones; None at the end."""
+    """Some items, and the cursor that leads to the next ones; None at the end.
+
+    A page that a filter leaves few rows of may have less than it could, or nothing, and still a cursor.
+    """
 
     items: tuple[Item_co, ...]
     next: str | None
@@ -71,23 +74,19 @@ class AuditFilter:
     created_before: datetime | None = None
 
 
-def narrow(statement: Select[Any], table: Table, limit: int, cursor: str | None) -> Select[Any]:
-    """Return a list's query for one page and one item more.
-
-    Raises `InvalidCursorError`, and `ValueError` for a limit outside 1 to 200.
-    """
+def check_limit(limit: int) -> int:
+    """Return a limit that is 1 to 200; raises `ValueError` for any other."""
     if not 1 <= limit <= LARGEST_PAGE:
         msg = f"limit must be 1 to {LARGEST_PAGE}, not {limit}"
         raise ValueError(msg)
-    if cursor is not None:
-        statement = statement.where(table.c.id < parse_cursor(cursor))
-    return statement.order_by(table.c.id.desc()).limit(limit + 1)
+    return limit
 
 
-def cut(found: Sequence[Item_co], limit: int) -> Page[Item_co]:
-    """Return the page; the item too many says that there is another."""
+def cut(found: Sequence[Item_co], limit: int, end: Callable[[], UUID | None]) -> Page[Item_co]:
+    """Return the page; the item too many says that there is another, else `end` where to look on."""
     items = tuple(found[:limit])
-    return Page(items=items, next=str(items[-1].id) if len(found) > limit else None)
+    last = items[-1].id if len(found) > limit else end()
+    return Page(items=items, next=None if last is None else str(last))
 
 
 def parse_cursor(cursor: str) -> UUID:

@@ -30,7 +30,20 @@ UNFINISHED = text("status IN ('queued', 'in_progress', 'retry')")
 CLAIMABLE = text("status IN ('queued', 'retry')")
 HELD = text("status = 'in_progress'")
 NOT_LIVE = text("status <> 'live'")
-_IN_TROUBLE = text("status IN ('retry', 'failed', 'cancelled')")
+IN_TROUBLE = text("status IN ('retry', 'failed', 'cancelled')")
+FAILED = text("status = 'failed'")
+HAS_ERROR = text("error_type IS NOT NULL")
+NO_SUCCESS = text("status <> 'success'")
+# What every job that goes well writes: an index without it costs such a job nothing.
+ROUTINE_ACTIONS = (
+    "wallet-worker:job_created",
+    "wallet-worker:provision_start",
+    "wallet-worker:wallet_created",
+    "wallet-worker:provision_complete",
+)
+NOT_ROUTINE = text("action NOT IN ({})".format(", ".join(f"'{action}'" for action in ROUTINE_ACTIONS)))
+
+# Every index costs each write; ARCHITECTURE.md says which query needs which.
 
 jobs = Table(
     "wallet_provisioning_jobs",
@@ -71,7 +84,8 @@ Index(
     postgresql_where=HELD,
     sqlite_where=HELD,
 )
-Index("ix_jobs_trouble", jobs.c.status, jobs.c.id, postgresql_where=_IN_TROUBLE, sqlite_where=_IN_TROUBLE)
+Index("ix_jobs_trouble", jobs.c.status, jobs.c.id, postgresql_where=IN_TROUBLE, sqlite_where=IN_TROUBLE)
+Index("ix_jobs_error", jobs.c.error_type, jobs.c.id, postgresql_where=HAS_ERROR, sqlite_where=HAS_ERROR)
 Index("ix_jobs_user", jobs.c.user_id, jobs.c.id)
 
 request_keys = Table(
@@ -136,6 +150,10 @@ wallets = Table(
     CheckConstraint("status IN ('creating', 'live', 'failed')", name="ck_wallets_status"),
 )
 Index("ix_wallets_request", wallets.c.request_id, postgresql_where=NOT_LIVE, sqlite_where=NOT_LIVE)
+Index(
+    "ix_wallets_error", wallets.c.error_type, wallets.c.id, postgresql_where=HAS_ERROR, sqlite_where=HAS_ERROR
+)
+Index("ix_wallets_failed", wallets.c.id, postgresql_where=FAILED, sqlite_where=FAILED)
 
 wallet_sets = Table(
     "wallet_sets",
@@ -163,7 +181,6 @@ kyc_submissions = Table(
         "status IN ('pending', 'processing', 'approved', 'rejected', 'expired')", name="ck_kyc_status"
     ),
 )
-Index("ix_kyc_user", kyc_submissions.c.user_id)
 
 audit_logs = Table(
     "audit_logs",
@@ -188,6 +205,20 @@ audit_logs = Table(
 Index("ix_audit_user", audit_logs.c.user_id, audit_logs.c.id)
 Index("ix_audit_job", audit_logs.c.job_id, audit_logs.c.id)
 Index("ix_audit_position", audit_logs.c.position)
+Index(
+    "ix_audit_action",
+    audit_logs.c.action,
+    audit_logs.c.id,
+    postgresql_where=NOT_ROUTINE,
+    sqlite_where=NOT_ROUTINE,
+)
+Index(
+    "ix_audit_status",
+    audit_logs.c.status,
+    audit_logs.c.id,
+    postgresql_where=NO_SUCCESS,
+    sqlite_where=NO_SUCCESS,
+)
 
 audit_seals = Table(
     "audit_seals",
