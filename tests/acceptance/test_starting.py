@@ -75,11 +75,21 @@ def test_all_wrong_settings_are_told_at_once(tmp_path: Path) -> None:
     )
 
 
+def test_a_database_that_does_not_come_is_given_up_after_a_while(tmp_path: Path) -> None:
+    code, log = refuse(
+        tmp_path, "--sandbox", DATABASE_URL="postgresql://127.0.0.1:1/nowhere", WORKER_START_PATIENCE="1s"
+    )
+    assert code == 3
+    assert log.count("waiting for the database, for up to 1s (WORKER_START_PATIENCE)") == 1
+    assert "127.0.0.1" in log.splitlines()[-1]
+
+
 def test_a_daemon_waits_for_its_database(tmp_path: Path) -> None:
     with PostgresServer() as server:
         url = server.create_database()
         port = _free_port()
-        house = House(tmp_path, {"DATABASE_URL": url, "ADMIN_PORT": str(port)}, "--sandbox")
+        settings = {"DATABASE_URL": url, "ADMIN_PORT": str(port), "WORKER_START_PATIENCE": "5m"}
+        house = House(tmp_path, settings, "--sandbox")
         assert house.command("migrate")[0] == 0
         server.stop()
         process = house.run("daemon", "--sandbox")

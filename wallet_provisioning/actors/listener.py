@@ -37,6 +37,7 @@ class Ear(Protocol):
 
         Several may wait for the same one.
         """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

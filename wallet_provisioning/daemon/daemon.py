@@ -5,6 +5,7 @@ Each part is put on a stack as it is opened, so a failure half-way closes exactl
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -296,13 +297,24 @@ class Daemon:
 
     def _begin_preparing(self, preparation: Preparation) -> None:
         """See to the wallet set beside all that starts; only the first creation waits for it."""
-        preparing = asyncio.create_task(preparation.run())
-        self._stack.callback(preparing.cancel)
+        self._run_beside(preparation.run(), "the preparation of the wallet set")
 
     def _watch(self, root: Root) -> None:
         """Look once a second whether the root supervisor itself hangs."""
-        watch = asyncio.create_task(_look_for_ever(root, self._progress))
-        self._stack.callback(watch.cancel)
+        self._run_beside(_look_for_ever(root, self._progress), "the look after the tree")
+
+    def _run_beside(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        """Run until the daemon is closed what nobody waits for, and tell should it end by an error."""
+        task = asyncio.create_task(work, name=what)
+        task.add_done_callback(self._tell_failure)
+        self._stack.callback(task.cancel)
+
+    def _tell_failure(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.emit(
+                Notice(text=f"{task.get_name()} ended by {type(error).__name__}: {error}", level="error")
+            )
 
     # Down.
 

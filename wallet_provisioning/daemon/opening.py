@@ -14,8 +14,8 @@ from wallet_provisioning.telemetry.events import Emit, Notice
 _OTHER_THREADS = 16
 _MOST_CONNECTIONS = 64
 _DEAF = (
-    "DATABASE_URL leads to a pooler, which swallows NOTIFY: what other processes accept is looked for every 2s; "
-    "set DATABASE_LISTEN_URL to the server itself to hear of it at once"
+    "DATABASE_URL leads to a pooler, which swallows NOTIFY: what other processes accept is looked for "
+    "every 2s; set DATABASE_LISTEN_URL to the server itself to hear of it at once"
 )
 
 

@@ -12,26 +12,30 @@ from wallet_provisioning.telemetry.setup import Telemetry
 
 _DONE, _GAVE_UP = 0, 1
 
+UntilSignalled = Callable[[Callable[[str], None]], asyncio.Event]
+
 
 def run_daemon(
-    settings: Settings, *, until_signalled: Callable[[], asyncio.Event], announce: Callable[[str], None]
+    settings: Settings, *, until_signalled: UntilSignalled, announce: Callable[[str], None]
 ) -> int:
     """Run a daemon until a signal or until its tree gives up; returns the exit code.
 
-    `until_signalled` returns an event of the running loop, `announce` is told the dashboard's URL once
-    everything serves. Raises what `Daemon.open` raises.
+    `until_signalled` returns an event of the running loop and takes who is told the signal's name.
+    `announce` is told the dashboard's URL once everything serves. Raises what `Daemon.open` raises.
     """
     return asyncio.run(_run(settings, until_signalled, announce))
 
 
-async def _run(
-    settings: Settings, until_signalled: Callable[[], asyncio.Event], announce: Callable[[str], None]
-) -> int:
+async def _run(settings: Settings, until_signalled: UntilSignalled, announce: Callable[[str], None]) -> int:
     telemetry = Telemetry.open(telemetry_options(settings))
+
+    def heard(name: str) -> None:
+        telemetry.emit(Notice(text=f"{name}: the daemon stops; a second signal ends it at once"))
+
     try:
         for notice in settings.notices:
             telemetry.emit(notice)
-        daemon = Daemon(settings, telemetry=telemetry, leaving=until_signalled())
+        daemon = Daemon(settings, telemetry=telemetry, leaving=until_signalled(heard))
         return await _serve(daemon, announce)
     finally:
         await asyncio.to_thread(telemetry.close)

@@ -116,9 +116,7 @@ def _listening_elsewhere(case: Case) -> str | None:
     variables = case.variables
     if variables.given_listen_url is None or variables.database_url.startswith("postgres"):
         return None
-    return (
-        "DATABASE_LISTEN_URL belongs to a DATABASE_URL on PostgreSQL: set that to PostgreSQL, or unset the first"
-    )
+    return "DATABASE_LISTEN_URL is set, but DATABASE_URL is not on PostgreSQL: unset one or change the other"
 
 
 def _unsealed_retention(case: Case) -> str | None:

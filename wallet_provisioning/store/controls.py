@@ -81,16 +81,6 @@ def place_order(
     moment = tx.read_clock()
     end = moment + until if isinstance(until, timedelta) else until
     before = _find(tx, kind, subject)
-    values = {
-        "state": state.value,
-        "reason": reason,
-        "placed_by": tx.actor,
-        "placed_at": moment,
-        "until": end,
-    }
-    insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
-    placed = insert(controls).values(kind=kind, subject=subject, **values)
-    tx.execute(placed.on_conflict_do_update(index_elements=["kind", "subject"], set_=values))
     order = Order(
         kind=kind,
         subject=subject,
@@ -101,6 +91,7 @@ def place_order(
         until=end,
         left=None if end is None else end - moment,
     )
+    _write(tx, order)
     _audit(tx, _action(kind, state), before, order, trace_id=trace_id)
     notify(tx, CONTROLS)
     if state is OrderState.CLOSED:
@@ -206,6 +197,19 @@ def _find(tx: Transaction, kind: str, subject: str) -> Order | None:
     found = select(controls).where(_is(kind, subject)).with_for_update()
     row = tx.execute(found).mappings().one_or_none()
     return None if row is None else _order(row, tx.read_clock())
+
+
+def _write(tx: Transaction, order: Order) -> None:
+    values = {
+        "state": order.state.value,
+        "reason": order.reason,
+        "placed_by": order.placed_by,
+        "placed_at": order.placed_at,
+        "until": order.until,
+    }
+    insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
+    placed = insert(controls).values(kind=order.kind, subject=order.subject, **values)
+    tx.execute(placed.on_conflict_do_update(index_elements=["kind", "subject"], set_=values))
 
 
 def _tell_end(tx: Transaction, order: Order) -> None:

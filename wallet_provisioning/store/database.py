@@ -6,7 +6,7 @@ The door translates errors, times each write and notices when the database goes 
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
@@ -24,6 +24,9 @@ from wallet_provisioning.telemetry.events import (
     TransactionEnded,
     unheard,
 )
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 __all__ = ["Connection", "Database"]
 
@@ -57,17 +60,6 @@ class Database:
         self._reachable = threading.Lock()
         self._lost_at: timedelta | None = None
         self._is_unwritable = False
-
-    @property
-    def is_reachable(self) -> bool:
-        """Whether the last operation reached the database; True before the first."""
-        return self._lost_at is None
-
-    @property
-    def unreachable_for(self) -> timedelta | None:
-        """How long the database has been out of reach, None while it isn't."""
-        lost_at = self._lost_at
-        return None if lost_at is None else self._clock.monotonic() - lost_at
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

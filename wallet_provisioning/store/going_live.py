@@ -1,10 +1,11 @@
 """Wallets that went live, on PostgreSQL: one statement for all that wait, whatever their number.
 
-It is the busiest write of the system, so nothing is read into the program and written back: the rows
-are locked in the order of their ids, compared, changed and audited where they are. What it leaves
-alone (a wallet that has no row, or is live already) is named in its answer; `results` looks at that.
-The documents of the audit are put together by the database too, which costs it no more than reading
-them and spares the program a third of the work.
+It is the busiest write of the system, so nothing is read into the program and written back: jobs and then
+wallets are locked in the order of their ids, as everywhere (counting the jobs has all of them locked
+first), and the wallets are compared, changed and audited where they are. What it leaves alone (one that
+has no row, or is live already) is named in its answer; `results` looks at that. The documents of the
+audit are put together by the database too, which costs it no more than reading them and spares the
+program a third of the work.
 """
 
 from collections.abc import Sequence
@@ -36,6 +37,10 @@ given AS MATERIALIZED (
         WITH ORDINALITY AS u(user_id, chain, blockchain, address, circle_wallet_id, wallet_set_id,
             account_type, adopted, circle_request_id, job_id, epoch, request_id, audit_id, number)
 ),
+held AS MATERIALIZED (
+    SELECT id FROM wallet_provisioning_jobs
+    WHERE id = ANY (CAST(:job_ids AS text[]) COLLATE "C") ORDER BY id FOR UPDATE
+),
 known AS MATERIALIZED (
     SELECT w.id, w.status, w.request_id AS bound_to, w.blockchain AS blockchain_before,
         w.address AS address_before, w.circle_wallet_id AS circle_wallet_id_before,
@@ -44,6 +49,7 @@ known AS MATERIALIZED (
     FROM given
     JOIN managed_wallets AS w ON w.user_id = given.user_id AND w.chain = given.chain
     LEFT JOIN wallet_provisioning_jobs AS j ON j.id = w.job_id
+    WHERE (SELECT count(*) FROM held) >= 0
     ORDER BY w.id
     FOR UPDATE OF w
 ),

@@ -11,6 +11,7 @@ from wallet_provisioning.store.accepting import JobRequest, accept_job
 from wallet_provisioning.store.audit import Facts, write_audit
 from wallet_provisioning.store.results import WalletResult, record_results
 from wallet_provisioning.store.strays import STRAY_COLUMNS
+from wallet_provisioning.store.telling import tell_accepted
 from wallet_provisioning.store.transaction import Transaction
 from wallet_provisioning.store.unclaimed import keep_unclaimed
 from wallet_provisioning.telemetry.events import WalletCreated
@@ -36,17 +37,7 @@ def adopt_stray(tx: Transaction, stray: Row[Any]) -> bool:
     )
     if not record_results(tx, [result]):
         return False
-    before = {"status": stray.status, "circle_wallet_id": None}
-    after = {"status": "live", "circle_wallet_id": str(stray.circle_wallet_id), "address": stray.address}
-    _audit(
-        tx,
-        "adopt",
-        stray.circle_wallet_id,
-        user_id=stray.user_id,
-        job_id=stray.job_id,
-        before=before,
-        after=after,
-    )
+    _audit_adoption(tx, stray)
     tx.tell_after_commit(
         WalletCreated(
             job_id=stray.job_id,
@@ -58,6 +49,22 @@ def adopt_stray(tx: Transaction, stray: Row[Any]) -> bool:
         )
     )
     return True
+
+
+def _audit_adoption(tx: Transaction, stray: Row[Any]) -> None:
+    _audit(
+        tx,
+        "adopt",
+        stray.circle_wallet_id,
+        user_id=stray.user_id,
+        job_id=stray.job_id,
+        before={"status": stray.status, "circle_wallet_id": None},
+        after={
+            "status": "live",
+            "circle_wallet_id": str(stray.circle_wallet_id),
+            "address": stray.address,
+        },
+    )
 
 
 def keep_stray(tx: Transaction, stray: Row[Any]) -> bool:
@@ -97,6 +104,7 @@ def restart_stuck(tx: Transaction, wallet: Row[Any], max_attempts: int) -> None:
         user_id=wallet.user_id, chains=(wallet.chain,), source="cli", max_attempts=max_attempts
     )
     accepted = accept_job(tx, request)
+    tell_accepted(tx, accepted)
     before = {"job_id": None if wallet.job_id is None else str(wallet.job_id), "job": wallet.job_status}
     after = {"job_id": str(accepted.job.id), "job": accepted.job.status.value, "chain": wallet.chain}
     _audit(tx, "retry", wallet.id, user_id=wallet.user_id, job_id=accepted.job.id, before=before, after=after)

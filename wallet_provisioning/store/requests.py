@@ -170,15 +170,19 @@ def raise_generation(tx: Transaction, request_id: UUID, *, members: Sequence[UUI
 
 
 def _lock(
-    tx: Transaction, chain: Chain, members: Iterable[RequestMember]
+    tx: Transaction, chain: Chain, members: Sequence[RequestMember]
 ) -> tuple[datetime, dict[str, Row[Any]]]:
     """Lock the members' wallets; returns those whose jobs are still held, by job.
 
-    Whether one is held is decided here and not by the query: jobs are found by their ids alone then.
+    Whether one is held is decided here and not by the query: jobs are found by their ids alone then. Wallets
+    are found by their users, whom the members name: without statistics, as in a database that is minutes
+    old, PostgreSQL takes a chain for something rare, and would read all its wallets, and the jobs for each.
     """
-    wanted = set_value(tx.dialect, [member.job_id for member in members])
-    parameters = {"job_ids": wanted, "of_chain": chain.name, **tx.moment}
-    rows = tx.execute(_lock_wallets(tx.dialect), parameters).all()
+    sets = {
+        "job_ids": set_value(tx.dialect, [member.job_id for member in members]),
+        "user_ids": set_value(tx.dialect, [member.user_id for member in members]),
+    }
+    rows = tx.execute(_lock_wallets(tx.dialect), {**sets, "of_chain": chain.name, **tx.moment}).all()
     latest: datetime = rows[-1].moment if rows else tx.read_clock()
     return latest, {row.holder_job: row for row in rows if row.is_held}
 
@@ -201,7 +205,8 @@ def _lock_wallets(dialect: Dialect) -> Select[Any]:
     return (
         select(*_WALLET_COLUMNS, *job, *notes, moment.label("moment"))
         .join(jobs, jobs.c.user_id == wallets.c.user_id)
-        .where(one_of(dialect, jobs.c.id, "job_ids"), wallets.c.chain == bindparam("of_chain"))
+        .where(one_of(dialect, jobs.c.id, "job_ids"), one_of(dialect, wallets.c.user_id, "user_ids"))
+        .where(wallets.c.chain == bindparam("of_chain"))
         .order_by(wallets.c.id)
         .with_for_update(of=wallets)
     )

@@ -31,7 +31,7 @@ from wallet_provisioning.store.tables import NOT_LIVE, circle_requests, jobs, wa
 from wallet_provisioning.store.transaction import Transaction, moment_of
 from wallet_provisioning.store.urls import Dialect
 from wallet_provisioning.store.views import Fields
-from wallet_provisioning.telemetry.events import DuplicateWallet
+from wallet_provisioning.telemetry.events import DuplicateWallet, WalletCreated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,19 @@ class WalletResult:
     chain: str
     outcome: Live | Failed
     request_id: UUID | None
+
+    def event(self) -> WalletCreated | None:
+        """Return what is told of a wallet that went live; None of a failure."""
+        if isinstance(self.outcome, Failed):
+            return None
+        return WalletCreated(
+            job_id=self.job_id,
+            user_id=self.user_id,
+            chain=self.chain,
+            blockchain=self.outcome.blockchain,
+            circle_wallet_id=self.outcome.circle_wallet_id,
+            adopted=self.outcome.adopted,
+        )
 
 
 _Placed: TypeAlias = tuple[int, WalletResult]
@@ -77,8 +90,16 @@ def record_results(tx: Transaction, results: Sequence[WalletResult]) -> tuple[Wa
         return _record_each(tx, results)
     plain = [(place, result) for place, result in enumerate(results) if isinstance(result.outcome, Live)]
     others = [(place, result) for place, result in enumerate(results) if isinstance(result.outcome, Failed)]
+    if others:
+        _lock_all(tx, results)
     counted = [*_record_others(tx, others), *_record_live(tx, plain)]
     return tuple(result for _, result in sorted(counted, key=itemgetter(0)))
+
+
+def _lock_all(tx: Transaction, results: Sequence[WalletResult]) -> None:
+    """Lock jobs before wallets, each in one go: what follows does it in parts, and might meet another."""
+    lock_jobs(tx, [result.job_id for result in results if result.job_id is not None])
+    _lock_wallets(tx, results)
 
 
 def _names_one_twice(results: Sequence[WalletResult]) -> bool:

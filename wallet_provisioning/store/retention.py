@@ -15,10 +15,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, delete, exists, func, or_, select, text, update
+from sqlalchemy import and_, delete, exists, func, or_, select, update
 
 from wallet_provisioning.jobs.states import JobStatus
 from wallet_provisioning.store.audit import write_audit
+from wallet_provisioning.store.chores import Chore, is_ours
 from wallet_provisioning.store.columns import iso
 from wallet_provisioning.store.guards import without_guards
 from wallet_provisioning.store.sets import one_of
@@ -29,7 +30,6 @@ RETENTION = "wallet-worker:retention"
 _ENDED = tuple(status.value for status in JobStatus if not status.is_unfinished)
 _JOB_GUARDS = ("jobs_are_kept",)
 _LOOKED_AT = 5000
-_TURN = 0x737765657
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ NOTHING = Swept(count=0, mark=None)
 
 def sweep_jobs(tx: Transaction, mark: Mark, *, keep: timedelta, limit: int = 500) -> Swept:
     """Delete the finished jobs among the next few thousand that ended longer than `keep` ago."""
-    if not _is_our_turn(tx):
+    if not is_ours(tx, Chore.SWEEP):
         return NOTHING
     cut_off = tx.read_clock() - keep
     looked_at = _look(tx, mark)
@@ -65,7 +65,7 @@ def sweep_jobs(tx: Transaction, mark: Mark, *, keep: timedelta, limit: int = 500
 
 def sweep_requests(tx: Transaction, mark: Mark, *, keep: timedelta, limit: int = 500) -> Swept:
     """Delete the oldest requests that were answered, were sent longer than `keep` ago and bind nobody."""
-    if not _is_our_turn(tx):
+    if not is_ours(tx, Chore.SWEEP):
         return NOTHING
     cut_off = tx.read_clock() - keep
     binds = exists().where(wallets.c.request_id == circle_requests.c.id, NOT_LIVE)
@@ -158,10 +158,3 @@ def _audit(tx: Transaction, kind: str, ids: Sequence[UUID], cut_off: datetime) -
         before={"deleted": [str(one) for one in ids]},
         after={"count": len(ids), "cut_off": iso(cut_off)},
     )
-
-
-def _is_our_turn(tx: Transaction) -> bool:
-    """One daemon sweeps at a time; the others leave it to that one."""
-    if tx.dialect == "sqlite":
-        return True
-    return bool(tx.execute(text("SELECT pg_try_advisory_xact_lock(:turn)"), {"turn": _TURN}).scalar())

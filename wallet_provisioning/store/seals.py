@@ -17,8 +17,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy import Connection, func, insert, select
 
+from wallet_provisioning.store.chores import Chore, is_ours
 from wallet_provisioning.store.signing import Signer
 from wallet_provisioning.store.tables import audit_logs, audit_seals
 from wallet_provisioning.store.trail import (
@@ -35,7 +36,6 @@ from wallet_provisioning.store.transaction import Transaction
 NO_HEAD = "0" * 64
 _ID_BYTES = 16
 _LEAF_BYTES = 32
-_TURN = 0x7365616C
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ class Seal:
 
 def seal_next(tx: Transaction, signer: Signer, *, limit: int = 1000) -> Seal | None:
     """Seal the next rows that are settled; None where there are none, or another daemon is at it."""
-    if not _is_our_turn(tx):
+    if not is_ours(tx, Chore.SEAL):
         return None
     last = last_seal(tx.connection)
     after = START if last is None else last.place
@@ -146,10 +146,3 @@ def _make(last: Seal | None, rows: Sequence[TrailRow], signer: Signer, moment: d
 
 def _digests(rows: Sequence[TrailRow]) -> Iterator[tuple[UUID, bytes]]:
     return ((row.place.id, row.digest) for row in rows)
-
-
-def _is_our_turn(tx: Transaction) -> bool:
-    """One daemon seals at a time; the others leave it to that one."""
-    if tx.dialect == "sqlite":
-        return True
-    return bool(tx.execute(text("SELECT pg_try_advisory_xact_lock(:turn)"), {"turn": _TURN}).scalar())

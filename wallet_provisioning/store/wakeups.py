@@ -79,7 +79,7 @@ class Wakeups:
 
 
 class _Notifications:
-    """LISTEN on a PostgreSQL connection of its own; behind a pooler, which swallows it, a look now and then."""
+    """LISTEN on a PostgreSQL connection of its own; behind a pooler, which swallows it, a look every 2 s."""
 
     def __init__(self, url: str) -> None:
         self._url = parse_url(url)
