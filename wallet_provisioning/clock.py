@@ -15,12 +15,15 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Return the wall-clock time, aware and in UTC. It may jump; never subtract two of them."""
+        ...
 
     def monotonic(self) -> timedelta:
         """Return the time since an arbitrary start; it never goes back."""
+        ...
 
     def seconds(self) -> float:
         """Return what `monotonic` reads, in seconds: twelve times as cheap, for the path of every message."""
+        ...
 
 
 class SystemClock:

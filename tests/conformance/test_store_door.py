@@ -103,8 +103,6 @@ def test_a_refused_row_is_told_without_what_was_written(database: Database) -> N
 def test_a_ping_reaches_the_database(database: Database, events: Events) -> None:
     database.ping()
 
-    assert database.is_reachable
-    assert database.unreachable_for is None
     assert events.of(DependencyLost) == []
 
 
@@ -151,8 +149,7 @@ def test_an_outage_is_a_state_that_heals(own_postgres: PostgresServer) -> None:
     for _ in range(3):
         with pytest.raises(StoreUnavailableError):
             accept(database)
-    assert not database.is_reachable
-    assert database.unreachable_for is not None
+    assert events.of(DependencyBack) == []
     own_postgres.start()
     accept(database)
 
@@ -219,8 +216,23 @@ def test_every_postgresql_wait_has_an_end(own_postgres: PostgresServer) -> None:
     with database.write("test", "look") as tx:
         writes = tx.execute(text("SHOW transaction_read_only")).scalar()
 
-    assert found == ["8s", "5s", "force_custom_plan", "off", "UTC", "wp-test", "on"]
+    assert found == ["8s", "5s", "auto", "off", "UTC", "wp-test", "on"]
     assert writes == "off"
+    database.close()
+
+
+def test_what_writers_do_is_prepared_and_what_readers_ask_is_not(own_postgres: PostgresServer) -> None:
+    database = Database(own_postgres.create_database(), clock=SystemClock(), pool_size=1)
+    prepared = text("SELECT statement FROM pg_prepared_statements WHERE statement LIKE 'SELECT %_written'")
+    for _ in range(6):
+        with database.write("test", "look") as tx:
+            tx.execute(text("SELECT 1 AS is_written"))
+        with database.read() as connection:
+            connection.execute(text("SELECT 2 AS is_not_written"))
+    with database.read() as connection:
+        found = connection.execute(prepared).scalars().all()
+
+    assert found == ["SELECT 1 AS is_written"]
     database.close()
 
 
@@ -259,13 +271,14 @@ def test_a_folder_that_is_not_there_is_unusable(tmp_path: Path) -> None:
 
 
 def test_a_writer_of_another_process_that_holds_on_makes_us_busy(tmp_path: Path) -> None:
-    database = open_sqlite(tmp_path)
+    events = Events()
+    database = open_sqlite(tmp_path, events)
     other = sqlite3.connect(tmp_path / "wallets.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
     with pytest.raises(StoreBusyError, match="locked"), database.write("test", "wait"):
         pass
-    assert database.is_reachable
+    assert events.of(DependencyLost) == []
     other.execute("ROLLBACK")
     other.close()
     accept(database)

@@ -38,10 +38,8 @@ def test_a_full_disk_is_one_state_until_something_was_written(tmp_path: Path) ->
     database.ping()
     with database.write("rescuer", "nothing to do"):
         pass
-    assert database.unreachable_for is not None
     assert events.of(DependencyBack) == []
 
     _limit(database, 1_000_000)
     accept(database)
-    assert database.is_reachable
     assert (len(events.of(DependencyLost)), len(events.of(DependencyBack))) == (1, 1)

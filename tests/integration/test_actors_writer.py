@@ -11,6 +11,7 @@ from tests.support_actors import FragileDatabase
 from tests.support_desk import Desk, Post, of_kind
 from tests.support_store import (
     NO_ANSWER,
+    SOL,
     Events,
     accept,
     actions,
@@ -27,6 +28,7 @@ from wallet_provisioning.actors.writer import (
     BatchRecorded,
     ChainResult,
     Finished,
+    Gathered,
     Recorded,
     RecordResults,
     TryAgain,
@@ -34,9 +36,9 @@ from wallet_provisioning.actors.writer import (
 )
 from wallet_provisioning.jobs.backoff import Backoff
 from wallet_provisioning.jobs.moves import ClaimedJob, cancel
-from wallet_provisioning.jobs.outcomes import Outcome
+from wallet_provisioning.jobs.outcomes import Live, Outcome
 from wallet_provisioning.jobs.states import MoveName
-from wallet_provisioning.telemetry.events import StaleRefused
+from wallet_provisioning.telemetry.events import StaleRefused, TransactionEnded
 
 Holder: TypeAlias = Post[Recorded]
 
@@ -76,6 +78,17 @@ class Bench:
         for message in messages:
             self.writer.receive(message)
 
+    def let_moment_pass(self) -> None:
+        """Ring the timer that the writer has set, which must be one."""
+        ((path, _, message),) = self.desk.runtime.timers
+        assert (path, message) == ("writer", Gathered())
+        self.desk.runtime.timers.clear()
+        self.writer.receive(Gathered())
+
+    def commits(self) -> int:
+        """Count the commits of results."""
+        return sum(each.reason == "record_results" for each in self.events.of(TransactionEnded))
+
     def hold(self) -> None:
         """Begin an outage of the store."""
         self.database.is_away = True
@@ -87,8 +100,9 @@ class Bench:
 
 
 def _result(job: ClaimedJob, holder: Holder, outcome: Outcome) -> ChainResult:
+    chain = outcome.blockchain.partition("-")[0] if isinstance(outcome, Live) else "ETH"
     assignment = Assignment(job=job, slot=holder.mailbox.path, holder=holder.address, span=INVALID_SPAN)
-    return ChainResult(user_id=job.user_id, chain="ETH", outcome=outcome, assignment=assignment)
+    return ChainResult(user_id=job.user_id, chain=chain, outcome=outcome, assignment=assignment)
 
 
 def test_what_is_told_again_during_an_outage_is_kept_once(tmp_path: Path) -> None:
@@ -136,7 +150,10 @@ def test_a_failure_that_is_told_again_after_its_commit_writes_no_second_audit_ro
     bench = Bench(tmp_path)
     job, holder = claim_new(bench.database), Holder("jobs/1")
     told = bench.results(1, NO_ANSWER, (job, holder))
-    bench.receive(told, told)
+    bench.receive(told)
+    bench.let_moment_pass()
+    bench.receive(told)
+    bench.let_moment_pass()
 
     assert len(bench.circle.read()) == 2
     assert actions(bench.database, job.id).count("wallet_failed") == 1
@@ -145,7 +162,10 @@ def test_a_failure_that_is_told_again_after_its_commit_writes_no_second_audit_ro
 def test_a_wallet_that_comes_after_a_failure_counts(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     job, holder = claim_new(bench.database), Holder("jobs/1")
-    bench.receive(bench.results(1, NO_ANSWER, (job, holder)), bench.results(2, live(), (job, holder)))
+    bench.receive(bench.results(1, NO_ANSWER, (job, holder)))
+    bench.let_moment_pass()
+    bench.receive(bench.results(2, live(), (job, holder)))
+    bench.let_moment_pass()
 
     assert actions(bench.database, job.id)[-2:] == ["wallet_failed", "wallet_created"]
 
@@ -170,3 +190,44 @@ def test_an_end_that_is_committed_frees_its_slot(tmp_path: Path) -> None:
     (news,) = of_kind(Recorded, holder.read())
     assert news.move is not None
     assert news.move.move.name is MoveName.COMPLETE
+
+
+def test_what_ends_no_job_is_committed_with_what_does(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    job, holder = claim_new(bench.database, request(chains=("ETH", "SOL"))), Holder("jobs/1")
+    bench.receive(bench.results(1, live(), (job, holder)))
+    assert (bench.commits(), bench.circle.read(), bench.writer.is_drained()) == (0, [], False)
+
+    bench.receive(bench.results(2, live(SOL), (job, holder)))
+
+    assert bench.commits() == 1
+    assert [each.batch.number for each in of_kind(BatchRecorded, bench.circle.read())] == [1, 2]
+    assert [each.slots for each in of_kind(Finished, bench.scheduler.read())] == [("jobs/1",)]
+    assert bench.writer.is_drained()
+
+
+def test_what_ends_no_job_waits_a_moment_only(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    job, holder = claim_new(bench.database, request(chains=("ETH", "SOL"))), Holder("jobs/1")
+    bench.receive(bench.results(1, live(), (job, holder)))
+    bench.let_moment_pass()
+    assert (bench.commits(), len(bench.circle.read())) == (1, 1)
+
+    bench.receive(bench.results(2, live(SOL), (job, holder)))
+
+    assert bench.commits() == 2
+    assert [each.slots for each in of_kind(Finished, bench.scheduler.read())] == [("jobs/1",)]
+
+
+def test_a_moment_that_passes_during_an_outage_tries_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    job, holder = claim_new(bench.database, request(chains=("ETH", "SOL"))), Holder("jobs/1")
+    bench.hold()
+    bench.receive(bench.results(1, live(), (job, holder)))
+    bench.let_moment_pass()
+    bench.writer.receive(Gathered())
+    assert bench.database.tried_in_vain["record_results"] == 1
+    bench.recover()
+
+    assert actions(bench.database, job.id)[-1] == "wallet_created"
+    assert bench.writer.is_drained()

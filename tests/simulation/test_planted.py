@@ -142,10 +142,12 @@ def at_the_writer(plant: Plant, fault: Fault) -> list[str]:
     """Return what a writer that comes to harm costs, at each place of a life in which it handles results."""
     found: list[str] = []
     quiet = quiet_life(3)
-    results = [each for each in quiet.boundaries if each.message == "RecordResults"]
-    for boundary in results:
-        at = 1 + quiet.points[boundary].index("begin record_results")
-        found += _costs(plant, boundary, replace(fault, at=at if fault.harm is Harm.HANG else 0))
+    handled = [each for each in quiet.boundaries if each.path == "writer"]
+    for boundary in handled:
+        # Results that end no job are kept for a moment: not every place commits.
+        points = quiet.points.get(boundary, [])
+        begun = points.index("begin record_results") + 1 if "begin record_results" in points else 0
+        found += _costs(plant, boundary, replace(fault, at=begun if fault.harm is Harm.HANG else 0))
     return found
 
 

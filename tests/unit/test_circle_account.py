@@ -7,9 +7,7 @@ from wallet_provisioning.http.circle.account import (
     AccountError,
     Timeouts,
     check_entity_secret,
-    environment_of,
 )
-from wallet_provisioning.jobs.chains import Environment
 
 SECRET = "ab" * 32
 KEY = "TEST_API_KEY:id:very-secret"
@@ -17,29 +15,6 @@ KEY = "TEST_API_KEY:id:very-secret"
 
 def account(base_url: str = "https://api.circle.com", api_key: str = KEY, secret: str = SECRET) -> Account:
     return Account(base_url=base_url, api_key=api_key, entity_secret=secret)
-
-
-@pytest.mark.parametrize(
-    ("key", "environment"),
-    [("TEST_API_KEY:a:b", Environment.TEST), ("LIVE_API_KEY:a-1:b_2", Environment.LIVE)],
-)
-def test_a_key_names_its_environment(key: str, environment: Environment) -> None:
-    assert environment_of(key) is environment
-
-
-@pytest.mark.parametrize(
-    "key", ["", "TEST_KEY", "TEST_API_KEY:a", "TEST_API_KEY:a:", "SAND_API_KEY:a:b", " TEST_API_KEY:a:b",
-            "TEST_API_KEY:a:b\n", "TEST_API_KEY:a:b:c", "test_api_key:a:b"]
-)  # fmt: skip
-def test_a_key_of_another_form_is_refused(key: str) -> None:
-    with pytest.raises(AccountError, match="isn't of the form"):
-        environment_of(key)
-
-
-def test_a_refusal_does_not_quote_the_key() -> None:
-    with pytest.raises(AccountError) as caught:
-        environment_of("TEST_API_KEY:id:very-secret:")
-    assert "very-secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("secret", ["", "ab" * 31, "ab" * 33, "zz" * 32, SECRET + "\n", "0x" + "ab" * 31])

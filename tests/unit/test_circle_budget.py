@@ -232,6 +232,38 @@ def test_a_caller_that_is_cancelled_with_its_turn_in_hand_gives_it_back() -> Non
     assert bench.run(work) == 0
 
 
+def test_a_place_that_is_free_as_its_next_caller_is_cancelled_goes_to_the_one_behind() -> None:
+    bench = Bench(BudgetOptions(posts=1))
+
+    async def work() -> float:
+        first = await bench.take(Kind.POSTS)
+        second = asyncio.ensure_future(bench.call(Kind.POSTS))
+        third = asyncio.ensure_future(bench.call(Kind.POSTS))
+        await asyncio.sleep(0)
+        second.cancel()
+        first.unused()
+        await asyncio.wait([second])
+        assert second.cancelled()
+        return await third
+
+    assert bench.run(work) == 0
+
+
+def test_a_caller_that_is_cancelled_as_all_are_sent_away_is_only_cancelled() -> None:
+    bench = Bench()
+
+    async def work() -> bool:
+        turn = await bench.take()
+        waiting = [asyncio.ensure_future(bench.take()) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[2].cancel()
+        turn.refused(timedelta(minutes=1))
+        await asyncio.wait(waiting)
+        return waiting[2].cancelled()
+
+    assert bench.run(work)
+
+
 def test_a_turn_that_is_not_used_is_free_at_once() -> None:
     bench = Bench(BudgetOptions(posts=1))
 

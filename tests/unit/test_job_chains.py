@@ -3,7 +3,7 @@
 import pytest
 
 from wallet_provisioning.jobs.chains import (
-    BLOCKCHAINS,
+    _TESTNETS,
     AccountType,
     Environment,
     Served,
@@ -30,11 +30,11 @@ def test_a_family_means_the_network_of_the_key(name: str, live: str, test: str) 
 
 
 def test_all_names_of_circles_list_are_known() -> None:
-    assert len(BLOCKCHAINS) == 26
+    assert len({*_TESTNETS, *_TESTNETS.values()}) == 26
 
 
 def test_accounts_are_smart_contracts_where_circle_has_them() -> None:
-    eoa = {name for name in BLOCKCHAINS if "-" not in name and _account(name) is AccountType.EOA}
+    eoa = {name for name in _TESTNETS if _account(name) is AccountType.EOA}
     assert eoa == {"SOL", "APTOS", "NEAR", "EVM"}
 
 

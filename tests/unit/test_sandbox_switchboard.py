@@ -40,6 +40,8 @@ def test_a_wrong_fault_is_told_by_its_field(text: str, word: str) -> None:
 def test_a_wrong_file_is_told_by_its_name() -> None:
     with pytest.raises(WrongOptionError, match=r"faults\.json: body"):
         read_plan("{", where="faults.json")
+    with pytest.raises(WrongOptionError, match=r"faults\.json"):
+        read_plan(b"\xff", where="faults.json")
 
 
 def test_every_switch_can_be_set() -> None:

@@ -32,6 +32,18 @@ def lines(environ: dict[str, str], *, sandbox: bool = False) -> tuple[str, ...]:
     return refused.value.lines
 
 
+def test_announcements_are_heard_where_the_database_is_unless_a_way_past_a_pooler_is_named() -> None:
+    given = {"DATABASE_URL": "postgresql://pooler/wallets"}
+    assert load(given, sandbox=True).listen_url == "postgresql://pooler/wallets"
+    past = load({**given, "DATABASE_LISTEN_URL": "postgresql://me:hidden@server/wallets"}, sandbox=True)
+    assert past.listen_url == "postgresql://me:hidden@server/wallets"
+    assert "hidden" not in repr(past)
+    (line,) = lines({"DATABASE_LISTEN_URL": "postgresql://me:hidden@server/wallets"})
+    assert "not on PostgreSQL" in line
+    (line,) = lines({**given, "DATABASE_LISTEN_URL": "sqlite:///hidden.db"}, sandbox=True)
+    assert "hidden" not in line
+
+
 def test_an_empty_environment_gives_the_defaults_of_the_contract() -> None:
     settings = load({})
     assert settings.max_attempts == 5

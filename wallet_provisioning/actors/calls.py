@@ -34,11 +34,13 @@ class CircleCalls(Protocol):
 
     async def create_wallet_set(self, *, chain: str, key: UUID, name: str) -> WalletSetMade | CallFailed:
         """Make the wallet set, or find out that it was made under this key."""
+        ...
 
     async def fulfil(
         self, order: WalletOrder, *, chain: str, look_up_first: bool
     ) -> Fulfilled | KeyRefused | CallFailed:
         """Have the wallets of an order made, or find those that were."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

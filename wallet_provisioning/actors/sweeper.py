@@ -102,6 +102,7 @@ class SweeperActor(Actor[SweeperMessage]):
     def _sweep_requests(self, mark: Mark) -> None:
         keep = self._options.jobs
         if keep is None:
+            self.tell_later(timedelta(), SweepAudit())
             return
         swept = self._step("requests", lambda tx: retention.sweep_requests(tx, mark, keep=keep))
         self.tell_later(_PAUSE, SweepAudit() if swept.mark is None else SweepRequests(mark=swept.mark))
@@ -123,7 +124,7 @@ class SweeperActor(Actor[SweeperMessage]):
         self.tell_later(self._options.every * self._chance.uniform(0.5, 1), SweepJobs(mark=retention.START))
 
     def _step(self, what: str, step: Callable[[Transaction], Swept]) -> Swept:
-        """Make a step; an outage ends the pass, and the next one begins anew."""
+        """Make a step; after an outage the pass goes on with the next kind, and the next pass begins anew."""
         try:
             with self._database.write(self.life.path, f"sweep_{what}") as tx:
                 swept = step(tx)

@@ -48,6 +48,7 @@ class SetMaker(Protocol):
 
     async def create_wallet_set(self, *, chain: str, key: UUID, name: str) -> WalletSetMade | CallFailed:
         """Make the wallet set, or find out that it was made under this key."""
+        ...
 
 
 class SetReader(Protocol):
@@ -55,11 +56,13 @@ class SetReader(Protocol):
 
     async def check_wallet_set(self, wallet_set_id: UUID) -> CallFailed | None:
         """Return None where the set exists."""
+        ...
 
     async def list_wallets(
         self, wallet_set_id: UUID, *, after: UUID | None = None, order: Order = "ASC"
     ) -> WalletPage | CallFailed:
         """Return one page of a set's wallets."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,10 @@
 
 It is the scarcest actor, so it does nothing else. What it is told carries the claim that it belongs
 to, so it knows by itself when the last chain of a job has ended, and ends the job in the same
-transaction; SQL only compares id, epoch and state. Its senders keep what they told until it says
-`BatchRecorded`, and tell it again when it was restarted: nothing vital lives here.
+transaction; SQL only compares id, epoch and state. The chains of a job answer within milliseconds of each
+other, and a commit costs as much for one as for all, so what ends no job waits a moment for what does.
+Its senders keep what they told until it says `BatchRecorded`, and tell it again when it was restarted:
+nothing vital lives here.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -27,8 +29,9 @@ from wallet_provisioning.store.wallets import WalletResult, record_results
 from wallet_provisioning.supervision.actor import Actor
 from wallet_provisioning.supervision.address import Address
 from wallet_provisioning.supervision.life import Life
-from wallet_provisioning.telemetry.events import Emit, StaleRefused, WalletCreated
+from wallet_provisioning.telemetry.events import Emit, StaleRefused
 
+_GATHER = timedelta(milliseconds=10)
 _PAUSE = timedelta(milliseconds=250)
 _LONGEST_PAUSE = timedelta(seconds=2)
 
@@ -115,7 +118,12 @@ class TryAgain:
     """The pause after an outage is over."""
 
 
-WriterMessage: TypeAlias = RecordResults | Conclude | TryAgain
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """Timer: what ends no job has waited long enough for what does."""
+
+
+WriterMessage: TypeAlias = RecordResults | Conclude | TryAgain | Gathered
 
 
 @dataclass(slots=True)
@@ -154,6 +162,8 @@ class WriterActor(Actor[WriterMessage]):
         self._open: dict[AttemptKey, _Progress] = {}
         self._since: dict[AttemptKey, timedelta] = {}
         self._kept: dict[Hashable, RecordResults | Conclude] = {}
+        self._kept_of: dict[AttemptKey, int] = {}
+        self._is_gathering = False
         self._pause = timedelta()
 
     def describe(self) -> Mapping[str, object]:
@@ -166,21 +176,44 @@ class WriterActor(Actor[WriterMessage]):
 
     def receive(self, message: WriterMessage) -> None:
         """Commit this and all that waits behind it; during an outage only keep it."""
-        is_time = not self._pause
+        is_open, is_due = not self._pause, self.is_stopping
         for each in (message, *self.take_waiting()):
             match each:
                 case RecordResults() | Conclude():
                     self._kept.setdefault(_identity(each), each)
+                    is_due |= self._may_end_a_job(each)
+                case Gathered():
+                    self._is_gathering, is_due = False, True
                 case TryAgain():
-                    is_time = True
+                    is_open = is_due = True
                 case _:
                     assert_never(each)
-        if is_time and self._kept:
-            self._commit_kept()
+        if self._kept and is_open:
+            self._commit_kept() if is_due else self._gather()
 
     def is_drained(self) -> bool:
         """Return whether nothing is kept."""
         return not self._kept
+
+    def _may_end_a_job(self, message: RecordResults | Conclude) -> bool:
+        """Count the results that are kept of each attempt; return whether one may have its last."""
+        is_end = isinstance(message, Conclude)
+        return is_end or any(self._is_last(result.assignment) for result in _results(message))
+
+    def _is_last(self, assignment: Assignment | None) -> bool:
+        """Return whether this result may be its attempt's last; a repeat counts too, and does no harm."""
+        if assignment is None:
+            return True
+        key = assignment.key
+        known = self._open.get(key)
+        count = self._kept_of[key] = self._kept_of.get(key, 0) + 1
+        return count + (0 if known is None else len(known.outcomes)) >= len(assignment.job.chains)
+
+    def _gather(self) -> None:
+        """Be woken in a moment, should nothing that ends a job come before."""
+        if not self._is_gathering:
+            self._is_gathering = True
+            self.tell_later(_GATHER, Gathered())
 
     def _commit_kept(self) -> None:
         try:
@@ -189,7 +222,7 @@ class WriterActor(Actor[WriterMessage]):
             self._pause = min(_LONGEST_PAUSE, max(_PAUSE, self._pause * 2))
             self.tell_later(self._pause, TryAgain())
         else:
-            self._kept = {}
+            self._kept, self._kept_of = {}, {}
             self._pause = timedelta()
 
     def _commit_or_isolate(self, group: list[RecordResults | Conclude]) -> None:
@@ -270,8 +303,8 @@ class WriterActor(Actor[WriterMessage]):
         for each in moved:
             self._emit(each.event(self.life.path))
         for result in changed:
-            if isinstance(result.outcome, Live):
-                self._emit(_created(result, result.outcome))
+            if (event := result.event()) is not None:
+                self._emit(event)
 
     def _tell_holder(self, assignment: Assignment, moved: Moved | None, *, is_alone: bool) -> None:
         """Tell the job actor; under load it reads this with its next assignment, unwoken."""
@@ -365,14 +398,3 @@ def _finished(over: dict[AttemptKey, _Progress], moved: Sequence[Moved]) -> Fini
     )
     is_queued = any(each.status is JobStatus.QUEUED for each in moved)
     return Finished(slots=slots, due_in=timedelta() if is_queued else min(again, default=None))
-
-
-def _created(result: WalletResult, live: Live) -> WalletCreated:
-    return WalletCreated(
-        job_id=result.job_id,
-        user_id=result.user_id,
-        chain=result.chain,
-        blockchain=live.blockchain,
-        circle_wallet_id=live.circle_wallet_id,
-        adopted=live.adopted,
-    )

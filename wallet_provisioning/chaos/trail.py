@@ -20,7 +20,7 @@ def look_at_jobs(facts: Facts) -> Finding:
     """Each job was created once, ended each attempt that it began, and completed once, at last."""
     trails = {job.id: list[str]() for job in facts.jobs}
     for row in facts.audit:
-        if row.job_id in trails and row.resource_type != "actor":
+        if row.job_id is not None and row.job_id in trails and row.resource_type != "actor":
             trails[row.job_id].append(row.action)
     wrong = [
         f"job {job_id}: {gap}"

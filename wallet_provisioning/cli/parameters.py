@@ -28,7 +28,10 @@ class ChainsType(click.ParamType[tuple[str, ...]]):
     name = "chains"
 
     def convert(
-        self, value: object, _param: click.Parameter | None, _ctx: click.Context | None
+        self,
+        value: object,
+        param: click.Parameter | None,  # noqa: ARG002 - a base's names are its callers' keywords
+        ctx: click.Context | None,  # noqa: ARG002
     ) -> tuple[str, ...]:
         """Return the names as they are written; which of them are served is asked later."""
         if isinstance(value, tuple):

@@ -37,16 +37,17 @@ class Commands(click.Group):
     A daemon's parts take a second to load, which `migrate` in a deployment shouldn't wait for.
     """
 
-    def list_commands(self, _ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's name, a keyword too
         """Return the names in the order in which a newcomer meets them."""
         return list(COMMANDS)
 
-    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Return a command by its name, None where there is none."""
-        if name not in COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"wallet_provisioning.cli.{name.replace('-', '')}")
-        return cast("click.Command", getattr(module, name.replace("-", "")))
+        name = cmd_name.replace("-", "")
+        module = import_module(f"wallet_provisioning.cli.{name}")
+        return cast("click.Command", getattr(module, name))
 
 
 @click.group(

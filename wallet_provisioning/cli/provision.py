@@ -23,6 +23,7 @@ from wallet_provisioning.store.accepting import Accepted, JobRequest, accept_job
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.reports import get_job
 from wallet_provisioning.store.stamp import read_stamp
+from wallet_provisioning.store.telling import tell_accepted
 from wallet_provisioning.store.views import JobView
 from wallet_provisioning.telemetry.traces import new_traceparent
 
@@ -68,7 +69,9 @@ def _accept(
         traceparent=new_traceparent(),
     )
     with database.write("cli", "provision") as tx:
-        return accept_job(tx, request)
+        accepted = accept_job(tx, request)
+        tell_accepted(tx, accepted)
+    return accepted
 
 
 def _select_chains(

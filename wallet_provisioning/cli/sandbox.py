@@ -117,7 +117,7 @@ def sandbox(
 
 def _plan(file: Path | None, faults: tuple[str, ...]) -> FaultPlan:
     """Return the faults of the file and then those of the command line."""
-    plan = FaultPlan(faults=()) if file is None else read_plan(file.read_text(), where=str(file))
+    plan = FaultPlan(faults=()) if file is None else read_plan(file.read_bytes(), where=str(file))
     more = tuple(one for text in faults for one in read_fault(text).faults)
     return plan.model_copy(update={"faults": (*plan.faults, *more)})
 

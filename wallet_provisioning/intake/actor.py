@@ -12,9 +12,11 @@ class Consumer(Protocol):
 
     def start(self) -> None:
         """Begin to take messages; Redis need not be there yet."""
+        ...
 
     def stop(self, timeout: timedelta) -> None:
         """Take no more, finish what is in hand within the timeout, give the rest back."""
+        ...
 
 
 class IntakeActor(Actor[None]):

@@ -34,11 +34,6 @@ class MessageIntake:
         self._stopping = threading.Event()
         self._running: tuple[Worker, QueueBroker] | None = None
 
-    @property
-    def is_connected(self) -> bool:
-        """Whether the last command reached Redis; True before the first."""
-        return self._link.is_whole
-
     def start(self) -> None:
         """Begin to take messages. One that runs already gives back what it has, and a new one begins."""
         self.stop(timedelta())

@@ -26,7 +26,8 @@ from wallet_provisioning.store.accepting import Accepted, JobRequest, RequestKey
 from wallet_provisioning.store.audit import write_audit
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.errors import RowRefusedError, StoreError, UnstorableTextError
-from wallet_provisioning.telemetry.events import Emit, JobAccepted, MessageTaken
+from wallet_provisioning.store.telling import tell_accepted
+from wallet_provisioning.telemetry.events import Emit, MessageTaken
 
 ACTOR = "intake"
 REJECTED = "wallet-worker:message_rejected"
@@ -126,7 +127,7 @@ class Desk:
         request = self._request(wanted)
         with self._database.write(ACTOR, "accept_job") as tx:
             accepted = accept_job(tx, request)
-            tx.tell_after_commit(_event(accepted))
+            tell_accepted(tx, accepted)
         return accepted
 
     def _request(self, wanted: Wanted) -> JobRequest:
@@ -146,17 +147,6 @@ class Desk:
         self._pause.extend()
         self._emit(MessageTaken(outcome="postponed", why=str(error)))
         return Verdict.POSTPONED
-
-
-def _event(accepted: Accepted) -> JobAccepted:
-    return JobAccepted(
-        job_id=accepted.job.id,
-        user_id=accepted.job.user_id,
-        source=accepted.job.source,
-        chains=accepted.job.chains,
-        created=accepted.created,
-        merged=accepted.merged,
-    )
 
 
 def _printable(text: str, longest: int) -> str:

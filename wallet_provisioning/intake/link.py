@@ -25,11 +25,6 @@ class Link:
         self._lock = threading.Lock()
 
     @property
-    def is_whole(self) -> bool:
-        """Whether the last command reached Redis; True before the first."""
-        return self._lost_at is None
-
-    @property
     def may_try(self) -> bool:
         """Whether Redis may be asked now."""
         return self._pause.is_over

@@ -58,7 +58,6 @@ _TESTNETS = {
 }
 _FAMILIES = {testnet: family for family, testnet in _TESTNETS.items()}
 _EOA_ONLY = frozenset({"SOL", "APTOS", "NEAR", "EVM"})
-BLOCKCHAINS = tuple(sorted([*_TESTNETS, *_FAMILIES]))
 
 
 def resolve(name: str, environment: Environment) -> Chain:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from redis.asyncio import Redis
@@ -68,9 +69,9 @@ class RedisPool:
         refused: float | None,
     ) -> Granted | None:
         """Tell when the places of earlier calls are free and ask for more; None where Redis is away."""
-        told = [text for token, delay in frees for text in (token, round(delay * _MICRO))]
         serial = self._serial
         self._serial += want
+        told = [text for token, delay in frees for text in (token, round(delay * _MICRO))]
         arguments = [
             str(self._options.daemon),
             limit,
@@ -86,14 +87,7 @@ class RedisPool:
             reply = await self._script(keys=self._keys(kind), args=arguments)
         except (RedisError, OSError):
             return None
-        count, retry_in, share, gate, epoch = reply
-        return Granted(
-            tokens=tuple(str(serial + number) for number in range(1, int(count) + 1)),
-            retry_in=int(retry_in) / _MICRO,
-            share=float(share),
-            gate=int(gate) / _MICRO,
-            epoch=epoch.decode(),
-        )
+        return _granted(reply, serial)
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -103,6 +97,18 @@ class RedisPool:
         # The braces keep all keys of an account on one node of a Redis cluster.
         account = f"wallet-provisioning:budget:{{{self._options.account}}}"
         return [f"{account}:{kind}:places", f"{account}:{kind}:numbers", f"{account}:{kind}:wants", account]
+
+
+def _granted(reply: Sequence[Any], serial: int) -> Granted:
+    """Return what the script's reply means; its tokens are the numbers after `serial`."""
+    count, retry_in, share, gate, epoch = reply
+    return Granted(
+        tokens=tuple(str(serial + number) for number in range(1, int(count) + 1)),
+        retry_in=int(retry_in) / _MICRO,
+        share=float(share),
+        gate=int(gate) / _MICRO,
+        epoch=epoch.decode(),
+    )
 
 
 def _micro(duration: timedelta) -> int:

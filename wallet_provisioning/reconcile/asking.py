@@ -16,9 +16,11 @@ class WalletReader(Protocol):
         self, wallet_set_id: UUID, *, after: UUID | None = None, order: Order = "ASC"
     ) -> WalletPage | CallFailed:
         """Return one page of a set's wallets."""
+        ...
 
     async def get_wallet(self, circle_wallet_id: UUID) -> ListedWallet | CallFailed | None:
         """Return one wallet, None where there is none."""
+        ...
 
 
 async def ask_circle(client: WalletReader, question: Question) -> Answer:

@@ -13,26 +13,32 @@ class Recorded(Protocol):
     @property
     def user_id(self) -> UUID:
         """Whose it is."""
+        ...
 
     @property
     def chain(self) -> str:
         """The chain that it was asked for on."""
+        ...
 
     @property
     def blockchain(self) -> str | None:
         """The network."""
+        ...
 
     @property
     def address(self) -> str | None:
         """Its address."""
+        ...
 
     @property
     def account_type(self) -> str | None:
         """SCA or EOA."""
+        ...
 
     @property
     def wallet_set_id(self) -> UUID | None:
         """Its set."""
+        ...
 
 
 def compare(recorded: Recorded, listed: ListedWallet) -> list[Finding]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 _MOST_KEPT = 1000
@@ -56,6 +56,21 @@ class Finding:
             "address": self.address,
             "mended": self.mended,
         }
+
+
+def finding_of(kind: Kind, row: Any, detail: str, *, mended: bool = False) -> Finding:  # noqa: ANN401
+    """Return what is wrong with a wallet, for a row of `wallets_after` or `strays_after`."""
+    return Finding(
+        kind=kind,
+        detail=detail,
+        user_id=row.user_id,
+        chain=row.chain,
+        blockchain=row.blockchain,
+        ref_id=row.ref_id,
+        circle_wallet_id=row.circle_wallet_id,
+        address=row.address,
+        mended=mended,
+    )
 
 
 @dataclass(slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from wallet_provisioning.jobs.states import UNFINISHED, JobStatus, WalletStatus
-from wallet_provisioning.reconcile.findings import Finding, Kind, Tally
+from wallet_provisioning.reconcile.findings import Kind, Tally, finding_of
 from wallet_provisioning.reconcile.options import ReconcileOptions
 from wallet_provisioning.store.behind import is_covered
 from wallet_provisioning.store.mending import adopt_stray, keep_stray, report_duplicate
@@ -51,16 +51,16 @@ class Settling:
     def _take_over(self, tx: Transaction, stray: Any) -> None:  # noqa: ANN401
         fault = self._fault(stray)
         if fault is not None:
-            self._tally.add(_finding(fault[0], stray, fault[1]))
+            self._tally.add(finding_of(fault[0], stray, fault[1]))
             return
         self._kept = stray.circle_wallet_id
         if stray.status is None:
             mended = self._options.applies and keep_stray(tx, stray)
-            found = _finding(Kind.UNCLAIMED, stray, _whose(stray, is_mended=mended), mended=mended)
+            found = finding_of(Kind.UNCLAIMED, stray, _whose(stray, is_mended=mended), mended=mended)
         else:
             mended = self._options.applies and adopt_stray(tx, stray)
             what = "recorded" if mended else f"here it is {stray.status}"
-            found = _finding(Kind.ADOPTABLE, stray, f"it exists at Circle; {what}", mended=mended)
+            found = finding_of(Kind.ADOPTABLE, stray, f"it exists at Circle; {what}", mended=mended)
         self._tally.add(found)
         if not mended and (stray.status is None or not is_covered(stray.status, stray.request_id)):
             self._tally.unprotected += 1
@@ -83,23 +83,9 @@ class Settling:
     def _report_duplicate(self, tx: Transaction, stray: Any, kept: UUID) -> None:  # noqa: ANN401
         if self._options.applies:
             report_duplicate(tx, stray, kept)
-        self._tally.add(_finding(Kind.DUPLICATE, stray, f"{kept} is the user's wallet"))
+        self._tally.add(finding_of(Kind.DUPLICATE, stray, f"{kept} is the user's wallet"))
 
 
 def _whose(stray: Any, *, is_mended: bool) -> str:  # noqa: ANN401
     what = "kept for them" if is_mended else "a request for them would make a second one"
     return f"its user {'is unknown' if stray.user_id is None else 'has asked for nothing'} here; {what}"
-
-
-def _finding(kind: Kind, stray: Any, detail: str, *, mended: bool = False) -> Finding:  # noqa: ANN401
-    return Finding(
-        kind=kind,
-        detail=detail,
-        user_id=stray.user_id,
-        chain=stray.chain,
-        blockchain=stray.blockchain,
-        ref_id=stray.ref_id,
-        circle_wallet_id=stray.circle_wallet_id,
-        address=stray.address,
-        mended=mended,
-    )

@@ -24,7 +24,7 @@ from wallet_provisioning.http.circle.listing import WalletPage
 from wallet_provisioning.jobs.listed import ListedWallet, Owner, reference_of
 from wallet_provisioning.jobs.states import JobStatus, WalletStatus
 from wallet_provisioning.reconcile.comparing import compare
-from wallet_provisioning.reconcile.findings import Finding, Kind, Report, Tally
+from wallet_provisioning.reconcile.findings import Kind, Report, Tally, finding_of
 from wallet_provisioning.reconcile.options import (
     Answer,
     CircleUnreachableError,
@@ -153,7 +153,7 @@ class Reconciliation:
             case ListedWallet():
                 self._compare(row, answer)
             case None:
-                self.tally.add(_finding(Kind.MISSING, row, "Circle has no wallet with this id"))
+                self.tally.add(finding_of(Kind.MISSING, row, "Circle has no wallet with this id"))
             case _:
                 raise _lost(answer)
         with self._step("reconcile_wallets"):
@@ -173,7 +173,7 @@ class Reconciliation:
             if mended:
                 restart_stuck(tx, row, self._options.max_attempts)
             detail = f"its job {'is gone' if row.job_status is None else f'is {row.job_status}'}"
-            self.tally.add(_finding(Kind.STUCK, row, detail, mended=mended))
+            self.tally.add(finding_of(Kind.STUCK, row, detail, mended=mended))
 
     # What is at Circle alone.
 
@@ -233,18 +233,4 @@ def _place(stray: Any) -> Place:  # noqa: ANN401
         blockchain=stray.blockchain,
         created_at=stray.circle_created_at,
         circle_wallet_id=stray.circle_wallet_id,
-    )
-
-
-def _finding(kind: Kind, row: Any, detail: str, *, mended: bool = False) -> Finding:  # noqa: ANN401
-    return Finding(
-        kind=kind,
-        detail=detail,
-        user_id=row.user_id,
-        chain=row.chain,
-        blockchain=row.blockchain,
-        ref_id=row.ref_id,
-        circle_wallet_id=row.circle_wallet_id,
-        address=row.address,
-        mended=mended,
     )

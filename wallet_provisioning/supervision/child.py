@@ -14,6 +14,7 @@ from wallet_provisioning.supervision.incidents import ChildEnded, Incident, Why
 from wallet_provisioning.supervision.letters import Lane, Passing, Port
 from wallet_provisioning.supervision.life import Ended, Life, Report, Started
 from wallet_provisioning.supervision.mailbox import Mailbox
+from wallet_provisioning.supervision.restarts import LONGEST_ROW
 from wallet_provisioning.supervision.runtime import Runtime
 from wallet_provisioning.supervision.showing import describe, show, trace_id_of
 from wallet_provisioning.supervision.snapshot import (
@@ -28,9 +29,6 @@ from wallet_provisioning.supervision.spec import Child
 from wallet_provisioning.supervision.stacks import stack_of, stack_of_error
 
 __all__ = ["Cell", "Child", "Family"]
-
-_HISTORY = 20
-
 
 UP = frozenset({ChildState.STARTING, ChildState.RUNNING, ChildState.STOPPING})
 
@@ -237,7 +235,7 @@ class Cell:
             stack=ended.stack,
         )
         if is_blamed:
-            self.failures = [*self.failures[-_HISTORY:], now]
+            self.failures = [*self.failures[-LONGEST_ROW:], now]
 
     def zombies(self) -> int:
         """Return how many incarnations that were given up still run."""

@@ -17,6 +17,7 @@ class Answer(Protocol[T_contra]):
 
     def set(self, value: T_contra) -> None:
         """Give the answer. Called at most once, on any thread; never blocks."""
+        ...
 
 
 class Reply(Generic[T]):

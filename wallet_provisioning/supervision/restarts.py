@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import pairwise, takewhile
 
 # More failures in a row than this change nothing: the pause has long reached its maximum.
-_LONGEST_ROW = 18
+LONGEST_ROW = 18
 
 
 class Restart(StrEnum):
@@ -48,7 +48,7 @@ class Delay:
 
     def before(self, failures: Sequence[timedelta]) -> timedelta:
         """Return the pause after the last of these failures, in the order of time."""
-        recent = reversed(failures[-_LONGEST_ROW:])
+        recent = reversed(failures[-LONGEST_ROW:])
         row = sum(1 for _ in takewhile(lambda pair: pair[0] - pair[1] < self.quiet, pairwise(recent)))
         if row == 0:
             return timedelta()

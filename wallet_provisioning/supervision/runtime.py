@@ -24,9 +24,11 @@ class Runtime(Protocol):
 
     def launch(self, recipe: "Recipe", life: "Life") -> None:
         """Start an incarnation; what its constructor raises comes out here."""
+        ...
 
     def later(self, delay: timedelta, address: Address[M], message: M) -> Callable[[], None]:
         """Tell a message after a delay; the returned function cancels it."""
+        ...
 
     def submit(
         self,
@@ -35,6 +37,7 @@ class Runtime(Protocol):
         otherwise: Callable[[Exception], M],
     ) -> None:
         """Run a coroutine beside the actors and tell its result, or what `otherwise` makes of its error."""
+        ...
 
 
 class ThreadRuntime:

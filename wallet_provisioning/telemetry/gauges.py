@@ -153,7 +153,7 @@ def _zombies(observed: Observed) -> Iterable[Observation]:
 
 
 def _states(observed: Observed) -> Iterable[Observation]:
-    counts = dict.fromkeys(("starting", "running", "stopping", "restarting", "stopped"), 0)
+    counts: dict[str, int] = dict.fromkeys(("starting", "running", "stopping", "restarting", "stopped"), 0)
     for actor in observed.actors():
         counts[actor.state] = counts.get(actor.state, 0) + 1
     for state, count in counts.items():

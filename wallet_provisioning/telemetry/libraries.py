@@ -30,6 +30,7 @@ class Lines(Protocol):
 
     def write(self, level: Level, name: str, **values: object) -> None:
         """Write one line."""
+        ...
 
 
 class LibraryRoute(logging.Handler):

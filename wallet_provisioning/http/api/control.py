@@ -77,54 +77,72 @@ class Control(Protocol):
     @property
     def is_live(self) -> bool:
         """Whether a LIVE key is in use."""
+        ...
 
     def actors(self) -> tuple[ActorView, ...]:
         """Return the tree as it stands, parents before children."""
+        ...
 
     async def restart(self, path: str) -> int:
         """Restart an actor and return its new incarnation; `KeyError` for an unknown path."""
+        ...
 
     async def kill(self, path: str, mode: KillMode, reason: str | None) -> ActorView:
         """Kill an actor and return it as it was; `KeyError` for an unknown path."""
+        ...
 
     async def describe(self, path: str) -> Described:
         """Ask an actor what stands in it; `KeyError`, or `NoAnswerError` where it gives none in time."""
+        ...
 
     def suspend(self, path: str) -> ActorView:
         """Let an actor's work wait; `KeyError`, or `CannotSuspendError` where it must not or can't."""
+        ...
 
     def resume(self, path: str) -> ActorView:
         """Let an actor go on; `KeyError` for an unknown path."""
+        ...
 
     def trace(self, path: str, *, on: bool) -> None:
         """Begin or end to note an actor's messages; `KeyError` for an unknown path."""
+        ...
 
     def traced(self, path: str) -> tuple[TracedMessage, ...] | None:
         """Return an actor's last messages, None where they are not noted; `KeyError` for an unknown path."""
+        ...
 
     def dead_letters(self) -> tuple[DeadLetter, ...]:
         """Return the last messages that no actor read, newest first."""
+        ...
 
     def chains(self) -> tuple[ChainView, ...]:
         """Return the chains that are served, in their order."""
+        ...
 
     def worker(self) -> WorkerView:
         """Return how the daemon is doing."""
+        ...
 
     def checks(self) -> Mapping[str, Check]:
         """Return what the daemon needs, by name: database, scheduler, circle per chain, redis …."""
+        ...
 
     def is_ready(self) -> bool:
         """Whether everything has started."""
+        ...
 
     def is_draining(self) -> bool:
         """Whether the daemon is on its way out."""
+        ...
 
     def stalled(self) -> str | None:
         """Return why the daemon makes no progress at all and should be started again, None while it does."""
+        ...
 
     def orders_changed(self) -> None:
         """Hear that the standing orders were changed: a hint, which may be lost."""
+        ...
 
     def accepted(self, accepted: Accepted) -> None:
         """Hear of a job that was committed: a hint for the scheduler, which may be lost."""
+        ...

@@ -22,8 +22,8 @@ from wallet_provisioning.jobs.chains import UnknownChainError
 from wallet_provisioning.store.accepting import Accepted, JobRequest, RequestKey, accept_job
 from wallet_provisioning.store.kyc import KycAnswer, KycCallback, accept_callback
 from wallet_provisioning.store.reports import user_wallets
+from wallet_provisioning.store.telling import tell_accepted
 from wallet_provisioning.store.transaction import Transaction
-from wallet_provisioning.telemetry.events import JobAccepted
 
 _KEY = re.compile(r"[!-~]{1,255}")
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -101,26 +101,15 @@ def _idempotency_key(request: web.Request) -> tuple[RequestKey, ...]:
 
 def _accept_job(job: JobRequest, transaction: Transaction) -> Accepted:
     accepted = accept_job(transaction, job)
-    transaction.tell_after_commit(_event(accepted))
+    tell_accepted(transaction, accepted)
     return accepted
 
 
 def _accept_callback(callback: KycCallback, transaction: Transaction) -> KycAnswer:
     answer = accept_callback(transaction, callback)
     if answer.accepted is not None:
-        transaction.tell_after_commit(_event(answer.accepted))
+        tell_accepted(transaction, answer.accepted)
     return answer
-
-
-def _event(accepted: Accepted) -> JobAccepted:
-    return JobAccepted(
-        job_id=accepted.job.id,
-        user_id=accepted.job.user_id,
-        source=accepted.job.source,
-        chains=accepted.job.chains,
-        created=accepted.created,
-        merged=accepted.merged,
-    )
 
 
 ROUTES = (

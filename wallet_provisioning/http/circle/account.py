@@ -5,9 +5,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from urllib.parse import SplitResult, urlsplit
 
-from wallet_provisioning.jobs.chains import Environment
-
-_API_KEY = re.compile(r"(TEST|LIVE)_API_KEY:[^:\s]+:[^:\s]+")
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 _ENTITY_SECRET = re.compile(r"[0-9a-fA-F]{64}")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -56,15 +53,6 @@ class Account:
     def is_loopback(self) -> bool:
         """Whether Circle is on this machine, as the built-in sandbox is."""
         return urlsplit(self.base_url).hostname in _LOOPBACK
-
-
-def environment_of(api_key: str) -> Environment:
-    """Return the world that a key opens. Raises `AccountError` where it isn't a key of Circle's form."""
-    found = _API_KEY.fullmatch(api_key)
-    if found is None:
-        msg = "CIRCLE_API_KEY isn't of the form TEST_API_KEY:id:secret or LIVE_API_KEY:id:secret"
-        raise AccountError(msg)
-    return Environment.LIVE if found[1] == "LIVE" else Environment.TEST
 
 
 def check_entity_secret(text: str) -> None:

@@ -80,19 +80,7 @@ class Budget:
         for lane in self._lanes.values():
             lane.on_refusal = self._refused
             lane.on_success = self._gate.pass_
-        self._cluster = (
-            None
-            if pool is None
-            else Cluster(
-                pool,
-                count,
-                {lane.name: lane for lane in self._lanes.values()},
-                window=window,
-                gate=self._gate,
-                clock=clock,
-                emit=emit,
-            )
-        )
+        self._cluster = None if pool is None else self._join(pool, count, window=window)
 
     async def take(
         self, kind: Kind, *, chain: str = "-", size: int = 0, background: bool = False
@@ -129,6 +117,10 @@ class Budget:
         """Let go of the pool. Calls still end in good order."""
         if self._cluster is not None:
             await self._cluster.aclose()
+
+    def _join(self, pool: Pool, count: Count, *, window: float) -> Cluster:
+        lanes = {lane.name: lane for lane in self._lanes.values()}
+        return Cluster(pool, count, lanes, window=window, gate=self._gate, clock=self._clock, emit=self._emit)
 
     def _refused(self, lane: Lane, retry_after: float | None) -> None:
         """Close the gate and slow down after a 429."""

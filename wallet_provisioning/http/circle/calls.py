@@ -42,12 +42,15 @@ class Allowance(Protocol):
 
     async def take(self, kind: Kind, *, chain: str, size: int, background: bool) -> Turn | NoTurn:
         """Return when one more call of this kind may be sent, or will not be for long."""
+        ...
 
     def gate_remaining(self) -> timedelta:
         """Return how long the account makes no call at all."""
+        ...
 
     async def aclose(self) -> None:
         """Let go of whatever it holds."""
+        ...
 
 
 class Wire(Protocol):
@@ -55,9 +58,11 @@ class Wire(Protocol):
 
     async def send(self, call: Call, *, chain: str, headers: dict[str, str]) -> Answer:
         """Send one request. Raises `LostError`."""
+        ...
 
     async def aclose(self) -> None:
         """Close every connection."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +171,7 @@ class Door:
         if isinstance(turn, NoTurn):
             seconds = turn.retry_in.total_seconds()
             return _no_turn(f"Circle asked for no calls for another {seconds:.0f} s", turn.retry_in)
-        return turn
+        return turn  # pyright: ignore[reportReturnType] # it loses sight of the value in `finally`
 
     async def _send_now(
         self, call: Call, chain: str, read: Callable[[Answer], T], turn: Turn

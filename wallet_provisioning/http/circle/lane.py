@@ -27,7 +27,10 @@ class NoTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Turn:
-    """Leave for one call, which must go out at once. Say how it ended, by one of the three."""
+    """Leave for one call, which must go out at once. Say when it ended, and how; or that it went unused.
+
+    Only the first word on when it ended counts.
+    """
 
     lane: "Lane"
     place: Place
@@ -115,6 +118,7 @@ class Lane:
         """Take note that a call ended."""
         self._window.settle(place, self._clock.seconds(), is_answer=is_answer)
         self._report(place)
+        self.serve()
 
     def doubt(self) -> None:
         """Take note of a 429: count more carefully for a time."""
@@ -124,11 +128,12 @@ class Lane:
         """Take back a place that was not used."""
         self._window.give_back(place, self._clock.seconds())
         self._report(place)
+        self.serve()
 
     def _report(self, place: Place) -> None:
+        """Have the pool told of a place of which there is news."""
         if self.needs_tokens and place.token is not None:
             self.reports[place.token] = place
-        self.serve()
 
     # For the account.
 
@@ -201,11 +206,16 @@ class Lane:
     def _give(self, waiter: _Waiter, token: str, now: float) -> None:
         place = self._window.take(now, size=waiter.size)
         place.token = token
+        if waiter.answer.cancelled():  # its task has not run since, so it still stood in the queue
+            self._window.give_back(place, now)
+            self._report(place)
+            return
         waiter.answer.set_result(Turn(lane=self, place=place, waited=timedelta(seconds=now - waiter.since)))
 
     def _send_away(self, closed: float) -> None:
         for waiter in self._queue.clear():
-            waiter.answer.set_result(NoTurn(retry_in=timedelta(seconds=closed)))
+            if not waiter.answer.cancelled():
+                waiter.answer.set_result(NoTurn(retry_in=timedelta(seconds=closed)))
 
     def _forget(self, waiter: _Waiter) -> None:
         if waiter.answer.cancelled():

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BeforeValidator, ValidationError
 
-from wallet_provisioning.http.circle.protocol import Answer, Call, Operation, read_data
+from wallet_provisioning.http.circle.protocol import PAGE, Answer, Call, Operation, read_data
 from wallet_provisioning.http.circle.wire import (
     Body,
     BrokenAnswerError,
@@ -21,7 +21,6 @@ from wallet_provisioning.jobs.listed import ListedWallet
 
 Order = Literal["ASC", "DESC"]
 
-_PAGE = 50
 _PATH = "/v1/w3s/wallets"
 _NEXT = re.compile(r"<([^>]*)>\s*;[^,]*\brel=\"?next\"?")
 
@@ -57,7 +56,7 @@ def list_wallets(wallet_set_id: UUID, *, after: UUID | None, order: Order) -> Ca
 
     The newest are asked for where somebody waits for the answer, the whole list where nobody does.
     """
-    query = [("walletSetId", str(wallet_set_id)), ("order", order), ("pageSize", str(_PAGE))]
+    query = [("walletSetId", str(wallet_set_id)), ("order", order), ("pageSize", str(PAGE))]
     if after is not None:
         query.append(("pageAfter", str(after)))
     operation = Operation.LIST_WALLETS if order == "ASC" else Operation.LIST_NEWEST

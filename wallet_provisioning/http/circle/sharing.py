@@ -17,22 +17,27 @@ class Grant(Protocol):
     @property
     def tokens(self) -> Sequence[str]:
         """The calls that may go out within the validity."""
+        ...
 
     @property
     def retry_in(self) -> float:
         """When more may be had."""
+        ...
 
     @property
     def share(self) -> float:
         """Which share of the limit the account may use: what is learnt from a 429 of any daemon's."""
+        ...
 
     @property
     def gate(self) -> float:
         """How long the whole account makes no call."""
+        ...
 
     @property
     def epoch(self) -> str:
         """Changes when the pool has forgotten everything."""
+        ...
 
 
 class Pool(Protocol):
@@ -54,9 +59,11 @@ class Pool(Protocol):
         was never used. One that the pool doesn't know is held for so long all the same: it may have
         forgotten. `refused` is how long the gate closes after a 429. `daemons` is how many there are.
         """
+        ...
 
     async def aclose(self) -> None:
         """Close the connection."""
+        ...
 
 
 Count = Callable[[], int]

@@ -102,7 +102,10 @@ class Faults:
     def body(self) -> dict[str, object]:
         """Return the faults as JSON, each with its `hits`, and the seed where one was given."""
         shown = [{**each.fault.model_dump(mode="json"), "hits": each.hits} for each in self._in_force]
-        return {"faults": shown} | ({} if self._seed is None else {"seed": self._seed})
+        body: dict[str, object] = {"faults": shown}
+        if self._seed is not None:
+            body["seed"] = self._seed
+        return body
 
 
 def longest_lag(drawn: Iterable[Fault]) -> timedelta:

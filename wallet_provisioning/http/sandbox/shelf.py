@@ -12,10 +12,12 @@ class Placed(Protocol):
     @property
     def id(self) -> UUID:
         """The thing's id."""
+        ...
 
     @property
     def position(self) -> int:
         """Its place on the shelf."""
+        ...
 
 
 PlacedT = TypeVar("PlacedT", bound=Placed)

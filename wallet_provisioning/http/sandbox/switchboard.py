@@ -21,7 +21,7 @@ _SWITCHES: TypeAdapter[Switches] = TypeAdapter(Switches)
 SWITCHES = tuple(each.name for each in fields(Switches))
 
 
-def read_plan(text: str, *, where: str) -> FaultPlan:
+def read_plan(text: str | bytes, *, where: str) -> FaultPlan:
     """Return the faults of a file, written as for `PUT /sandbox/faults`; raises `WrongOptionError`."""
     try:
         return FaultPlan.model_validate_json(text)
