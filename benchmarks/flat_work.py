@@ -24,8 +24,10 @@ from wallet_provisioning.store.claims import claim_jobs, rescue_expired
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.front import Front
 from wallet_provisioning.store.moves import apply_moves
+from wallet_provisioning.store.pages import cursor_of
 from wallet_provisioning.store.reports import AuditFilter, JobFilter
 from wallet_provisioning.store.results import WalletResult, record_results
+from wallet_provisioning.store.tables import jobs
 
 Result = TypeVar("Result")
 _SET = UUID("0190aaaa-0000-7000-8000-000000000001")
@@ -99,7 +101,7 @@ class Bench:
         hour = JobFilter(created_after=created_at - timedelta(hours=1), created_before=created_at)
         self._reads |= {
             "jobs: of a user": _jobs(JobFilter(user_id=user_id)),
-            "jobs: deep cursor": _jobs(JobFilter(), job_id),
+            "jobs: deep cursor": _jobs(JobFilter(), cursor_of(jobs.name, UUID(job_id))),
             "jobs: created in an hour": _jobs(hour),
             "audit: of a user (SQL)": lambda connection: connection.exec_driver_sql(
                 "SELECT action, resource_type, changes, status, error_message, created_at FROM audit_logs "

@@ -74,7 +74,32 @@ def code(text: str) -> list[str]:
     return [*fenced, *indented, *re.findall(r"`([^`\n]+)`", text)]
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+PAGES = sorted(str(page.relative_to(ROOT)) for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_blank_line_breaks_a_table(page: str) -> None:
+    tables = re.findall(r"(?:^\|.*\n)+", read(page), re.MULTILINE)
+    assert [table for table in tables if not re.match(r".*\n\|[-|: ]+\|\n", table)] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", read(page)):
+        path, _, heading = link.partition("#")
+        if ":" not in link:
+            target = (ROOT / page).parent / path if path else ROOT / page
+            assert target.exists(), link
+            assert not heading or heading in headings(target), link
+
+
+def headings(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as they are made where it is read."""
+    found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/runbook.md"])
 def test_the_commands_that_a_page_names_exist(page: str) -> None:
     named = set(re.findall(r"(?:supervisor\.py|wallet-provisioning) ([a-z-]+)", "\n".join(code(read(page)))))
     assert named <= commands()

@@ -1,5 +1,8 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import pytest
@@ -23,7 +26,7 @@ from wallet_provisioning.jobs.states import AuditStatus, JobStatus, WalletStatus
 from wallet_provisioning.store import reports
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.errors import InvalidCursorError
-from wallet_provisioning.store.reports import AuditFilter, JobFilter, WalletFilter
+from wallet_provisioning.store.reports import AuditFilter, JobFilter, Page, WalletFilter
 
 
 def job_ids(database: Database, wanted: JobFilter) -> list[UUID]:
@@ -94,6 +97,26 @@ def test_a_cursor_that_no_list_gave_out_is_refused(database: Database, cursor: s
             lambda: reports.list_audit(connection, AuditFilter(), cursor=cursor),
         ):
             refuses_cursor(listing)
+
+
+def test_a_cursor_leads_on_in_its_own_list_alone(database: Database) -> None:
+    for _ in range(2):
+        accept(database)
+    with database.read() as connection:
+        lists: dict[str, Callable[[str | None], Page[Any]]] = {
+            "jobs": lambda cursor: reports.list_jobs(connection, JobFilter(), 1, cursor),
+            "wallets": lambda cursor: reports.list_wallets(connection, WalletFilter(), 1, cursor),
+            "audit": lambda cursor: reports.list_audit(connection, AuditFilter(), 1, cursor),
+        }
+        for name, listing in lists.items():
+            cursor = listing(None).next
+            assert cursor is not None
+            assert listing(cursor).items
+            assert cursor == quote(cursor, safe="")
+            for wrong in (cursor.upper(), cursor.partition(".")[2], cursor + " "):
+                refuses_cursor(partial(listing, wrong))
+            for other in lists.keys() - {name}:
+                refuses_cursor(partial(lists[other], cursor))
 
 
 def refuses_cursor(listing: Callable[[], object]) -> None:

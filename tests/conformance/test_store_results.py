@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -27,6 +28,7 @@ from tests.support_store import (
 )
 from wallet_provisioning.jobs import moves
 from wallet_provisioning.jobs.errors import ErrorType
+from wallet_provisioning.jobs.moves import Failure
 from wallet_provisioning.jobs.states import WalletStatus
 from wallet_provisioning.store import claims, tables
 from wallet_provisioning.store.database import Database
@@ -165,6 +167,29 @@ def test_a_failure_that_may_pass_leaves_the_wallet_in_the_making(database: Datab
     wallet = wallet_of(database, job.user_id)
     assert (wallet.status, wallet.error_type) == (WalletStatus.CREATING, ErrorType.TIMEOUT)
     assert timeline(database, job.id)[-1].status == "retry_scheduled"
+
+
+def test_a_failure_that_ends_its_job_in_the_same_transaction_is_audited_as_one(database: Database) -> None:
+    job = claim_new(database)
+    last = replace(result(job, NO_ANSWER), fails_job_at=job.revision)
+    ending = moves.fail(job, Failure(error_type=NO_ANSWER.error_type, message="no answer"))
+
+    in_one(database, lambda tx: record_results(tx, [last]), lambda tx: apply_moves(tx, [ending]))
+
+    (row,) = [row for row in timeline(database, job.id) if row.action == "wallet-worker:wallet_failed"]
+    assert (row.status, row.changes["after"]["status"]) == ("failed", "failed")
+    assert wallet_of(database, job.user_id).status is WalletStatus.FAILED
+
+
+def test_a_failure_that_ends_no_job_since_chains_were_merged_in_is_audited_as_passing(
+    database: Database,
+) -> None:
+    job = claim_new(database)
+
+    record(database, replace(result(job, NO_ANSWER), fails_job_at=job.revision - 1))
+
+    row = timeline(database, job.id)[-1]
+    assert (row.status, row.changes["after"]["status"]) == ("retry_scheduled", "creating")
 
 
 def test_failures_count_from_the_holder_alone(database: Database) -> None:

@@ -107,6 +107,27 @@ def described_metadata(engine: Engine, url: str) -> dict[str, Any]:
     return described(engine)
 
 
+def test_busy_tables_are_vacuumed_early(postgres: PostgresServer) -> None:
+    empty_url = postgres.create_database()
+    names = ("wallet_provisioning_jobs", "managed_wallets", "circle_requests", "job_totals")
+    query = text("SELECT relname, reloptions FROM pg_class WHERE reloptions IS NOT NULL AND relkind = 'r'")
+
+    def options() -> dict[str, set[str]]:
+        engine = create_engine(parse_url(empty_url))
+        with engine.connect() as connection:
+            found = {row.relname: set(row.reloptions) for row in connection.execute(query)}
+        engine.dispose()
+        return {name: found.get(name, set()) for name in names}
+
+    migrate(empty_url)
+    found = options()
+    assert {"autovacuum_vacuum_scale_factor=0", "autovacuum_vacuum_threshold=200"} <= found.pop("job_totals")
+    assert all("autovacuum_vacuum_scale_factor=0.02" in each for each in found.values())
+    assert all("autovacuum_analyze_scale_factor=0.02" in each for each in found.values())
+    downgrade(empty_url, "0004")
+    assert not any("autovacuum" in option for each in options().values() for option in each)
+
+
 def test_a_downgrade_leaves_nothing_behind_and_can_be_undone(empty_url: str) -> None:
     migrate(empty_url)
     downgrade(empty_url, "base")

@@ -32,7 +32,7 @@ def test_each_end_of_an_attempt_counts(database: Database) -> None:
 
     counted = totals(database)
 
-    assert (counted.succeeded, counted.retried, counted.failed, counted.processed) == (1, 3, 1, 5)
+    assert (counted.succeeded, counted.retried, counted.failed, counted.processed) == (1, 1, 1, 3)
     assert counted.errors_by_type == {"timeout": 2, "circuit_open": 1, "crash": 1}
     assert counted.average_duration is not None
     assert timedelta() <= counted.average_duration < timedelta(minutes=1)
@@ -46,6 +46,22 @@ def test_what_ends_no_attempt_counts_for_nothing(database: Database) -> None:
     operate(database, moves.retry_now(job.id))
 
     assert totals(database).processed == 0
+
+
+def test_an_attempt_that_is_given_back_counts_as_an_error_alone(database: Database) -> None:
+    job = claim_new(database)
+    apply(database, moves.wait_for_circuit(job, "open", timedelta()))
+    (job,) = claim(database)
+    apply(database, moves.return_after_crash(job, "boom"))
+
+    assert totals(database) == reports.Totals(
+        succeeded=0,
+        failed=0,
+        retried=0,
+        average_duration=None,
+        last_processed_at=None,
+        errors_by_type={"circuit_open": 1, "crash": 1},
+    )
 
 
 def test_a_move_that_was_refused_counts_for_nothing(database: Database) -> None:

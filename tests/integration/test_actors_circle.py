@@ -5,18 +5,22 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
 from opentelemetry.trace import INVALID_SPAN
 
 from tests.support_actors import MINUTE, REFUSED, SOON, UNKNOWN, Production, heard_spans
 from tests.support_desk import Desk, Post
 from tests.support_store import BAD_INPUT, ETH, LEASE, SOL, actions, claim_new, open_sqlite, operate
+from wallet_provisioning.actors.calls import failure_of
 from wallet_provisioning.actors.circle import Provision
 from wallet_provisioning.actors.outbox import Outbox
 from wallet_provisioning.actors.waiting import Ask
 from wallet_provisioning.actors.writer import Assignment, BatchId, Recorded, RecordResults, WriterMessage
+from wallet_provisioning.http.circle.answers import CallFailed, Certainty
 from wallet_provisioning.http.circle.breaker import BreakerState, Permit
 from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.moves import ClaimedJob, cancel
+from wallet_provisioning.jobs.outcomes import Failed, Waiting
 from wallet_provisioning.jobs.states import JobStatus
 from wallet_provisioning.telemetry.events import StaleRefused
 
@@ -214,6 +218,17 @@ def test_a_chain_that_failed_for_good_is_answered_from_the_store(tmp_path: Path)
         assert tree.job(job).error_type is ErrorType.CIRCLE_4XX
         assert [sent.chain for sent in tree.circle.sent].count("ETH") == 1
         assert actions(tree.database, job.id).count("wallet_failed") == 1
+
+
+@pytest.mark.parametrize(("http_status", "is_spent"), [(429, True), (None, False)])
+def test_a_429_is_an_attempt_and_a_call_that_was_never_sent_is_none(
+    *, http_status: int | None, is_spent: bool
+) -> None:
+    for certainty in Certainty:
+        failed = CallFailed(
+            error_type=ErrorType.CIRCLE_RATE_LIMIT, message="x", certainty=certainty, http_status=http_status
+        )
+        assert isinstance(failure_of(failed, timedelta()), Failed if is_spent else Waiting)
 
 
 def test_a_probe_that_fails_is_nobodys_attempt(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The writer: what it is told twice it does once, and whose end was refused is no news of a free actor."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -20,6 +21,7 @@ from tests.support_store import (
     live,
     operate,
     request,
+    timeline,
     until_the_end,
 )
 from wallet_provisioning.actors.writer import (
@@ -144,6 +146,16 @@ def test_a_failure_that_is_told_again_during_an_outage_writes_one_audit_row(tmp_
     bench.recover()
 
     assert actions(bench.database, job.id).count("wallet_failed") == 1
+
+
+def test_the_failure_of_a_last_attempt_is_audited_as_final(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    job, holder = claim_new(bench.database), Holder("jobs/1")
+    last = replace(job, chains=("ETH",), max_attempts=1)
+    bench.receive(bench.results(1, NO_ANSWER, (last, holder)))
+
+    rows = [row for row in timeline(bench.database, job.id) if row.action.endswith("_failed")]
+    assert [(row.status, row.changes["after"]["status"]) for row in rows] == [("failed", "failed")] * 2
 
 
 def test_a_failure_that_is_told_again_after_its_commit_writes_no_second_audit_row(tmp_path: Path) -> None:

@@ -81,6 +81,11 @@ async def test_claiming_is_paused_and_resumed(house: House) -> None:
         (BREAKER.format("ETH"), {"state": "auto", "reason": "x", "for": "1h"}, ["for"]),
         (BREAKER.format("ETH"), {"state": "open", "reason": "x", "until": "2001-01-01T00:00:00Z"}, ["until"]),
         (PAUSE, {}, ["reason"]),
+        (PAUSE, {"reason": ""}, ["reason"]),
+        (PAUSE, {"reason": " \t\n"}, ["reason"]),
+        (PAUSE, {"reason": "x", "for": "0s"}, ["for"]),
+        (RESUME, {"reason": " "}, ["reason"]),
+        (BREAKER.format("ETH"), {"state": "auto", "reason": "  "}, ["reason"]),
         (PAUSE, {"reason": "x", "for": "1h", "until": "2999-01-01T00:00:00Z"}, ["for"]),
     ],
 )

@@ -265,6 +265,14 @@ async def test_a_callback_without_signature_is_refused_even_with_the_admin_token
     assert told.status == 401
 
 
+async def test_without_a_secret_a_callback_from_afar_is_told_which_setting_lets_it_in(house: House) -> None:
+    for headers in ({"X-Forwarded-For": "192.0.2.1"}, {"Host": "wallets.example"}):
+        told = await house.post(CALLBACK + "ref", APPROVED, headers=headers)
+        assert (told.status, told.code) == (403, "forbidden")
+        assert "KYC_WEBHOOK_SECRET" in told.json["detail"]
+        assert "token" not in told.json["detail"]
+
+
 async def test_a_signature_is_looked_at_before_the_body_is(guarded: House) -> None:
     told = await guarded.post(CALLBACK + "r", data=b"{", headers={"Content-Type": "application/json"})
     assert told.status == 401

@@ -13,6 +13,7 @@ from wallet_provisioning.http.api.app import create_app
 from wallet_provisioning.http.api.openapi import describe
 from wallet_provisioning.http.api.problems import Code
 from wallet_provisioning.http.api.routes import ALL_ROUTES
+from wallet_provisioning.store.walks import LOOKED_AT
 
 DOCUMENT = describe(ALL_ROUTES)
 
@@ -89,6 +90,15 @@ def test_every_reference_leads_somewhere() -> None:
     assert {
         reference for reference in found if reference.removeprefix("#/components/schemas/") not in schemas
     } == set()
+
+
+def test_lists_say_that_a_short_page_may_have_a_next() -> None:
+    lists = {route.path for route in ALL_ROUTES if route.query and "cursor" in route.query.model_fields}
+    assert lists == {f"/api/v1/admin/{name}" for name in ("jobs", "wallets", "audit")}
+    for path in lists:
+        told = DOCUMENT["paths"][path]["get"]
+        assert "fewer than `limit` items, or none, and still have a `next`" in told["description"]
+        assert f"{LOOKED_AT:,}" in told["description"]
 
 
 def test_operations_are_named_once() -> None:

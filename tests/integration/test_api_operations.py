@@ -72,6 +72,16 @@ async def test_a_wrong_parameter_is_named(house: House, path: str, query: str, f
     assert (told.status, told.blamed) == (400, [field])
 
 
+async def test_a_cursor_of_another_list_is_refused(house: House) -> None:
+    for number in range(2):
+        await house.post("/api/v1/onboarding/jobs", {"user_id": user(number)})
+    cursor = (await house.get(f"{JOBS}?limit=1")).json["next"]
+    assert (await house.get(f"{JOBS}?limit=1&cursor={cursor}")).status == 200
+    for path in ("/api/v1/admin/wallets", "/api/v1/admin/audit"):
+        told = await house.get(f"{path}?cursor={cursor}")
+        assert (told.status, told.code, told.blamed) == (400, "invalid_request", ["cursor"])
+
+
 @pytest.mark.parametrize("query", ["limit", "&", "limit=%FF", "a=1&" * 60])
 async def test_a_query_that_can_not_be_read_is_refused(house: House, query: str) -> None:
     assert (await house.get(f"{JOBS}?{query}")).code == "invalid_request"

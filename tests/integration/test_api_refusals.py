@@ -38,6 +38,21 @@ async def test_a_method_that_is_not_served_is_named_with_those_that_are(house: H
         assert route.method in told.headers["Allow"]
 
 
+@pytest.mark.parametrize(
+    ("path", "instance"),
+    [
+        ("/no%20such%2Fpath?q=1", "/no%20such%2Fpath"),
+        ("/caf%C3%A9", "/caf%C3%A9"),
+        ("/a^b|c", "/a%5Eb%7Cc"),
+        ("/100%", "/100%25"),
+        ("//elsewhere.example/x", "/.//elsewhere.example/x"),
+    ],
+)
+async def test_a_problem_names_the_path_as_a_uri_reference(house: House, path: str, instance: str) -> None:
+    told = await house.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    assert (told.status, told.json["instance"]) == (404, instance)
+
+
 async def test_a_problem_names_the_path_that_was_asked_for(house: House) -> None:
     problem = (await house.get("/nowhere?token=secret")).json
     assert problem["instance"] == "/nowhere"

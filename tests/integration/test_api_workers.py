@@ -1,12 +1,16 @@
 """The daemon as a whole: status, totals, health and the probes, with the database there and away."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support_api import House
 from wallet_provisioning.http.api.control import Check
+from wallet_provisioning.http.api.totals import KnownTotals
+from wallet_provisioning.store.errors import StoreUnavailableError
 
 WORKERS = "/api/v1/admin/workers/"
 
@@ -104,6 +108,28 @@ async def test_the_status_is_told_with_the_last_totals_while_the_database_is_awa
     house.database.close()
     told = await house.get(WORKERS + "status")
     assert (told.status, told.json["metrics"]["total_jobs_processed"]) == (200, 0)
+
+
+async def test_totals_are_kept_recent_though_nobody_asks() -> None:
+    answers = [StoreUnavailableError("away"), 3, TimeoutError(), 7, StoreUnavailableError("away")]
+    is_over, known = asyncio.Event(), KnownTotals()
+
+    class Door:
+        async def read(self, _question: object) -> object:
+            answer = answers.pop(0)
+            if not answers:
+                is_over.set()
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    door: Any = Door()
+    keeping = asyncio.create_task(known.keep(door, every=0.0))
+    await is_over.wait()
+    keeping.cancel()
+    answers.append(StoreUnavailableError("away"))
+    last: Any = await known.read(door)
+    assert last == 7
 
 
 async def test_a_ready_daemon_says_so(house: House) -> None:

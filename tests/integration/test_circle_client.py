@@ -51,6 +51,7 @@ from wallet_provisioning.jobs.outcomes import Failed, Live
 from wallet_provisioning.telemetry.events import CircleCalled, CircleRetried, Event
 
 EMPTY = say(b'{"data":{"wallets":[]}}')
+SHORT = timedelta(seconds=0.2)
 WIDE = BudgetOptions(wallets=1000, posts=1000, gets=1000)
 QUICK = Timeouts(connect=timedelta(seconds=2), read=timedelta(seconds=0.2), write=timedelta(seconds=2))
 
@@ -314,6 +315,34 @@ async def test_a_short_rate_limit_is_waited_out_under_a_fresh_ciphertext(bench: 
     assert [(event.operation, event.why, event.allowed) for event in retried] == [
         ("create_wallet", "circle_rate_limit", True)
     ]
+
+
+async def test_a_call_that_was_refused_stays_so_though_its_repeat_gets_no_turn(bench: Bench) -> None:
+    bench.circle.next(CREATE, refuse(429, 5, Retry_After="0"))
+    patient = await bench.client.check_wallet_set(WALLET_SET)
+    assert patient is None
+    own = make_bench(bench.circle, budget=Budget(BudgetOptions(wallets=1), clock=SystemClock()), turn=SHORT)
+    failed = failure(await own.create("a"))
+    assert (failed.certainty, failed.http_status) == (Certainty.REFUSED, 429)
+    assert len(bench.circle.requests(CREATE)) == 1
+    await own.client.aclose()
+
+
+async def test_gates_are_waited_out_for_five_seconds_at_most(bench: Bench) -> None:
+    bench.circle.next(CREATE, *[refuse(429, 5, Retry_After="3")] * 3)
+    failed = failure(await bench.create("a"))
+    assert failed.error_type is ErrorType.CIRCLE_RATE_LIMIT
+    assert len(bench.circle.requests(CREATE)) == 2
+
+
+async def test_a_set_that_circle_does_not_know_is_a_wrong_configuration(bench: Bench) -> None:
+    asked = order("a")
+    for act, look_up_first in ((CREATE, False), (FIND, True)):
+        bench.circle.next(act, refuse(404, 156005))
+        failed = failure(await bench.fulfil(asked, look_up_first=look_up_first))
+        assert failed.is_configuration
+        assert f"no wallet set {WALLET_SET}" in failed.message
+        assert "DATABASE_URL" in failed.message
 
 
 async def test_a_look_up_waits_a_rate_limit_out_too(bench: Bench) -> None:

@@ -2,12 +2,14 @@
 
 import json
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.support_store import accept, open_sqlite
 from wallet_provisioning.cli import main
+from wallet_provisioning.cli.parameters import TIME
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.seals import Seal, seal_next
 from wallet_provisioning.store.signing import Signer, new_secret_key
@@ -122,6 +124,44 @@ def test_an_export_is_lines_of_json_with_the_signed_head_at_last(
     assert len(capsys.readouterr().out.splitlines()) == 1
     assert main(["audit", "export", "--until", "2100-01-01T00:00:00"], environ) == 0
     assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+@pytest.mark.parametrize("end", ["", "Z", "z", ".250Z", ".123456Z", "+00:00", "-08:00"])
+@pytest.mark.parametrize("between", ["T", " "])
+def test_an_export_takes_times_as_the_program_writes_them(
+    database: Database, environ: dict[str, str], capsys: Written, between: str, end: str
+) -> None:
+    accept(database)
+    for day, is_past in (("2020-01-31", True), ("2100-01-31", False)):
+        moment = f"{day}{between}12:00:00{end}"
+        assert main(["audit", "export", "--since", moment], environ) == 0
+        assert len(capsys.readouterr().out.splitlines()) == 1 + is_past
+        assert main(["audit", "export", "--until", moment], environ) == 0
+        assert len(capsys.readouterr().out.splitlines()) == 2 - is_past
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-01-31", datetime(2026, 1, 31, tzinfo=UTC)),
+        ("2026-01-31T12:30", datetime(2026, 1, 31, 12, 30, tzinfo=UTC)),
+        ("2026-01-31T12:30:00.5", datetime(2026, 1, 31, 12, 30, 0, 500_000, tzinfo=UTC)),
+        ("2026-01-31T12:30:00+02:00", datetime(2026, 1, 31, 10, 30, tzinfo=UTC)),
+    ],
+)
+def test_a_time_is_in_utc_unless_it_says_otherwise(text: str, moment: datetime) -> None:
+    assert TIME.convert(text, None, None) == moment
+
+
+@pytest.mark.parametrize(
+    "text", ["yesterday", "", "2026-02-30", "20260131", "2026-01-31T12", "0001-01-01T00:00:00+14:00"]
+)
+@pytest.mark.parametrize("option", ["--since", "--until"])
+def test_a_wrong_time_is_told_with_an_example(
+    environ: dict[str, str], capsys: Written, option: str, text: str
+) -> None:
+    assert main(["audit", "export", option, text], environ) == 2
+    assert "as in 2026-01-31T12:00:00Z" in capsys.readouterr().err
 
 
 def test_a_new_key_signs_and_its_public_half_is_told(capsys: Written) -> None:

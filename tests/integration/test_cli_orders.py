@@ -61,10 +61,25 @@ def test_claiming_is_paused_and_resumed(environ: dict[str, str], tmp_path: Path,
         ["breaker", "ETH", "ajar", "--reason", "x"],
         ["pause"],
         ["pause", "--reason", "x", "--for", "a while"],
+        ["pause", "--reason", "x", "--for", "0s"],
+        ["pause", "--reason", "x", "--for", "8785h"],
+        ["pause", "--reason", ""],
+        ["pause", "--reason", " \t "],
+        ["pause", "--reason", "x" * 501],
+        ["resume", "--reason", " "],
+        ["breaker", "ETH", "open", "--reason", "x", "--for", "0s"],
+        ["breaker", "ETH", "closed", "--reason", "  "],
+        ["breaker", "ETH", "auto", "--reason", "  "],
     ],
 )
-def test_wrong_usage_is_exit_code_2(environ: dict[str, str], command: list[str]) -> None:
+def test_wrong_usage_is_exit_code_2_and_changes_no_order(
+    environ: dict[str, str], tmp_path: Path, command: list[str]
+) -> None:
+    assert main(["pause", "--reason", "a migration"], environ) == 0
+    assert main(["breaker", "ETH", "open", "--reason", "an upgrade"], environ) == 0
+    given = audited(tmp_path)
     assert main(command, environ) == 2
+    assert audited(tmp_path) == given
 
 
 def test_a_database_out_of_reach_is_exit_code_3() -> None:

@@ -159,7 +159,7 @@ def _attempts(world: World, row: AuditView) -> Iterator[str]:
     spent = after["attempt_count"] - before["attempt_count"]
     is_given_back = row.action in _GIVES_BACK or (row.action == _FAILED and _error(row) == "circuit_open")
     if row.action == _FAILED and _error(row) == "circle_rate_limit":
-        is_given_back = spent == -1  # it is where Circle's limits kept the call from being sent
+        is_given_back = "HTTP 429" not in (row.error_message or "")  # the call was never sent
     expected = -1 if is_given_back else int(row.action == _CLAIMED)
     if spent != expected:
         yield f"{row.action} ({_error(row)}) of job {row.job_id} made {spent:+} attempts of them"

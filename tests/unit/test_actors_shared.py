@@ -8,6 +8,7 @@ from wallet_provisioning.http.circle.breaker import BreakerState, Refusal
 from wallet_provisioning.store.controls import BREAKER, CLAIMING, HOLD, Order, OrderState
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
+BLOWN_AT = NOW + timedelta(minutes=1)
 SOON = timedelta(seconds=5)
 
 
@@ -52,7 +53,7 @@ def test_a_journal_keeps_the_last_thousand_and_forgets_what_was_written() -> Non
 
 def blow(fuse: Fuse) -> int | None:
     """Blow the fuse for ETH's sake; return its number if it is blown then."""
-    fuse.blow("ETH", "401")
+    fuse.blow("ETH", "401", BLOWN_AT)
     return None if fuse.blown is None else fuse.blown.number
 
 
@@ -67,9 +68,10 @@ def test_a_chain_that_others_have_refuted_blows_the_fuse_no_more_until_it_works(
 
 def test_a_fuse_that_has_blown_shows_at_once_on_chains_that_make_no_call() -> None:
     shared = Shared()
-    shared.fuse.blow("ETH", "the key is wrong")
+    shared.fuse.blow("ETH", "the key is wrong", BLOWN_AT)
     state = ChainSeat("SOL", shared).state
     assert (state.breaker, state.reason) == (BreakerState.OPEN, "the key is wrong")
+    assert state.opened_at == BLOWN_AT
 
 
 def test_of_many_who_are_turned_away_three_come_back_soon() -> None:

@@ -32,12 +32,18 @@ def seconds(number: float) -> timedelta:
     return timedelta(seconds=number)
 
 
-def failed(error_type: ErrorType = ErrorType.CIRCLE_5XX, *, is_configuration: bool = False) -> CallFailed:
+def failed(
+    error_type: ErrorType = ErrorType.CIRCLE_5XX,
+    *,
+    is_configuration: bool = False,
+    http_status: int | None = None,
+) -> CallFailed:
     return CallFailed(
         error_type=error_type,
         message="out of order",
         certainty=Certainty.AMBIGUOUS,
         is_configuration=is_configuration,
+        http_status=http_status,
     )
 
 
@@ -119,12 +125,20 @@ def test_failures_older_than_the_window_no_longer_count() -> None:
 
 def test_an_error_of_the_configuration_opens_it_at_once() -> None:
     breaker = Breaker(OPTIONS)
-    change = call(breaker, failed(ErrorType.CIRCLE_4XX, is_configuration=True))
+    change = call(breaker, failed(ErrorType.CIRCLE_4XX, is_configuration=True, http_status=401))
     assert change is not None
     assert change.reason == (
         "the configuration is wrong: circle_4xx: out of order; "
         "check CIRCLE_API_KEY: it is wrong, revoked or of another environment"
     )
+
+
+@pytest.mark.parametrize("http_status", [None, 404])
+def test_no_advice_on_the_key_is_given_where_circle_refused_none(http_status: int | None) -> None:
+    failure = failed(ErrorType.VALIDATION, is_configuration=True, http_status=http_status)
+    change = call(Breaker(OPTIONS), failure)
+    assert change is not None
+    assert change.reason == "the configuration is wrong: validation: out of order"
 
 
 def test_open_it_refuses_until_its_time_is_over_and_says_how_long() -> None:

@@ -53,6 +53,19 @@ def test_an_unknown_name_is_refused_with_the_known_ones(name: str) -> None:
         Served([name], Environment.TEST)
 
 
+def test_all_wrong_names_are_told_at_once() -> None:
+    with pytest.raises(
+        UnknownChainError, match=r"^'FOO' and 'BAR' are no chains of Circle's; use one of ETH"
+    ):
+        Served(["FOO", "ETH", "BAR"], Environment.TEST)
+    with pytest.raises(UnknownChainError) as caught:
+        Served(["SOL-DEVNET", "FOO", "ETH-SEPOLIA", "BASE", "BASE"], Environment.LIVE)
+    told = str(caught.value)
+    assert "'FOO' is no chain of Circle's" in told
+    assert "SOL-DEVNET and ETH-SEPOLIA are test networks, but the key is a LIVE key; use SOL and ETH" in told
+    assert "names a network twice" in told
+
+
 def test_a_network_named_twice_is_refused() -> None:
     with pytest.raises(UnknownChainError, match="twice"):
         Served(["ETH", "ETH-SEPOLIA"], Environment.TEST)

@@ -76,26 +76,13 @@ def test_the_last_attempt_fails_the_job() -> None:
     assert move.failure.error_type is ErrorType.CIRCLE_5XX
 
 
-def test_a_rate_limit_uses_an_attempt_up_but_never_the_last() -> None:
+def test_a_rate_limit_uses_an_attempt_up_the_last_one_too() -> None:
     asked = Failed(error_type=ErrorType.CIRCLE_RATE_LIMIT, message="429", not_before=timedelta(hours=1))
     early = end(asked, LIVE, LIVE, attempt=4)
     assert (early.name, early.due_in) == (MoveName.SCHEDULE_RETRY, timedelta(hours=1))
-    last = end(asked, LIVE, LIVE, attempt=5)
-    assert last.name is MoveName.WAIT_FOR_CIRCUIT
+    last = end(asked, WAITING, LIVE, attempt=5)
+    assert last.name is MoveName.FAIL
     assert last.failure == Failure(error_type=ErrorType.CIRCLE_RATE_LIMIT, message="ETH: 429")
-    assert last.due_in == timedelta(hours=1)
-
-
-def test_a_last_attempt_that_met_a_rate_limit_without_a_delay_waits_as_long_as_any_other() -> None:
-    asked = Failed(error_type=ErrorType.CIRCLE_RATE_LIMIT, message="429")
-    assert end(asked, LIVE, LIVE, attempt=5).due_in == timedelta(minutes=16)
-
-
-def test_a_rate_limit_does_not_save_a_job_whose_last_attempt_failed_otherwise() -> None:
-    asked = Failed(error_type=ErrorType.CIRCLE_RATE_LIMIT, message="429")
-    assert end(asked, RETRYABLE, LIVE, attempt=5).failure == Failure(
-        error_type=ErrorType.CIRCLE_5XX, message=f"SOL: {RETRYABLE.message}"
-    )
 
 
 def test_a_job_waits_where_only_breakers_are_in_the_way() -> None:

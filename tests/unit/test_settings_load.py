@@ -209,6 +209,17 @@ def test_everything_wrong_is_told_at_once() -> None:
     ]
 
 
+def test_all_wrong_chains_are_one_line() -> None:
+    (line,) = lines({"WORKER_CHAINS": "FOO,BAR"})
+    assert line.startswith("WORKER_CHAINS: 'FOO' and 'BAR' are no chains")
+
+
+def test_a_database_that_is_not_supported_is_told_with_those_that_are() -> None:
+    (line,) = lines({"DATABASE_URL": "mysql://me:hidden@db/wallets"}, sandbox=True)
+    assert all(word in line for word in ("PostgreSQL", "postgresql://", "SQLite", "sqlite:///"))
+    assert "hidden" not in line
+
+
 def test_a_rule_is_silent_while_one_of_its_variables_is_wrong_by_itself() -> None:
     found = lines({"WORKER_BASE_BACKOFF": "2h", "WORKER_MAX_BACKOFF": "soon"})
     assert [line.split()[0] for line in found] == ["WORKER_MAX_BACKOFF"]

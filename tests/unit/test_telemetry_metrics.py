@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from io import StringIO
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -23,11 +24,11 @@ SOON = timedelta(seconds=10)
 PREFIX = "wallet_provisioning_"
 
 
-def open_telemetry(*, entity_labels: bool = True, entity_limit: int = 2_000) -> Telemetry:
+def open_telemetry(*, entity_labels: bool = True, entity_limit: int = 2_000, **more: Any) -> Telemetry:
     return Telemetry.open(
         TelemetryOptions(
             logs=LogOptions(stream=StringIO(), level="critical"),
-            metrics=MetricOptions(entity_labels=entity_labels, entity_limit=entity_limit),
+            metrics=MetricOptions(entity_labels=entity_labels, entity_limit=entity_limit, **more),
             exports=False,
         )
     )
@@ -193,6 +194,14 @@ def test_entity_labels_can_be_left_off() -> None:
 
     assert series(telemetry, "wallets_created_total") == {(("chain", "ETH"),): 1}
     assert series(telemetry, "job_retries_total") == {(("attempt_count", "1"),): 1}
+    telemetry.close(SOON)
+
+
+def test_series_that_are_bounded_without_entities_start_at_zero() -> None:
+    telemetry = open_telemetry(entity_labels=False, chains=("ETH", "SOL"), max_attempts=2)
+
+    assert series(telemetry, "wallets_created_total") == {(("chain", "ETH"),): 0, (("chain", "SOL"),): 0}
+    assert series(telemetry, "job_retries_total") == {(("attempt_count", n),): 0 for n in ("1", "2")}
     telemetry.close(SOON)
 
 

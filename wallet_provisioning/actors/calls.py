@@ -144,11 +144,11 @@ def failure_of(answer: CallFailed, wait: timedelta, *, is_probe: bool = False) -
     """Return what a failed call means for a member.
 
     A wrong configuration is nobody's attempt, nor is a probe of a breaker that is about to open again, nor
-    a call that Circle's rate limits kept from being sent.
+    a call that Circle's rate limits kept from being sent. One that Circle answered with 429 is.
     """
     if answer.is_configuration:
         return Waiting(message=_quotable(answer), delay=wait, circle_request_id=answer.circle_request_id)
-    if answer.error_type is ErrorType.CIRCLE_RATE_LIMIT and answer.certainty is Certainty.NOT_SENT:
+    if answer.error_type is ErrorType.CIRCLE_RATE_LIMIT and answer.http_status is None:
         delay = answer.retry_after or _AFTER_PROBE
         return Waiting(message=answer.message, delay=delay, error_type=answer.error_type)
     if is_probe and answer.error_type in OUTAGE:

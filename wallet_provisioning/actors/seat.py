@@ -78,7 +78,7 @@ class ChainSeat:
         if measured is BreakerState.CLOSED:
             blown = self._shared.fuse.blown
         if blown is not None:
-            measured, reason = BreakerState.OPEN, blown.reason
+            measured, reason, opened_at = BreakerState.OPEN, blown.reason, blown.at
         effective = measured
         if order is not None:
             effective, reason = _forced_state(order), _told(order)
@@ -131,7 +131,8 @@ class ChainSeat:
     def record(self, permit: Permit, failure: CallFailed | None, clock: Clock, emit: Emit) -> None:
         """Let the breaker learn how a call ended; None is a success."""
         if failure is not None and failure.is_configuration:
-            self._shared.fuse.blow(self.chain, f"the configuration is wrong: {tell_failure(failure)}")
+            reason = f"the configuration is wrong: {tell_failure(failure)}"
+            self._shared.fuse.blow(self.chain, reason, clock.now())
         elif failure is None and permit.is_probe:
             self._shared.fuse.mend(self.chain)
         self._tell(self.breaker.record(permit, failure, clock.monotonic()), clock, emit)

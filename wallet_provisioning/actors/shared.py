@@ -131,11 +131,12 @@ class Census:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blown:
-    """The account itself is refused: which chain found out, and why."""
+    """The account itself is refused: which chain found out, when, and why."""
 
     number: int
     chain: str
     reason: str
+    at: datetime
 
 
 class Fuse:
@@ -157,12 +158,12 @@ class Fuse:
         """What is wrong with the account, None while nothing is."""
         return self._blown
 
-    def blow(self, chain: str, reason: str) -> None:
+    def blow(self, chain: str, reason: str, at: datetime) -> None:
         """Take note that a chain's call was refused for the account's sake."""
         with self._turn:
             if self._blown is None and chain not in self._alone:
                 self._count += 1
-                self._blown = Blown(number=self._count, chain=chain, reason=reason)
+                self._blown = Blown(number=self._count, chain=chain, reason=reason, at=at)
 
     def mend(self, chain: str) -> None:
         """Take note that a call of this chain went through: the account is not refused."""

@@ -8,7 +8,7 @@ Its senders keep what they told until it says `BatchRecorded`, and tell it again
 nothing vital lives here.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
@@ -21,7 +21,7 @@ from wallet_provisioning.jobs.backoff import Backoff
 from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.moves import ClaimedJob, Move
 from wallet_provisioning.jobs.outcomes import Failed, Live, Outcome, Waiting, conclude
-from wallet_provisioning.jobs.states import JobStatus
+from wallet_provisioning.jobs.states import JobStatus, MoveName
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.errors import RowRefusedError, StoreUnavailableError
 from wallet_provisioning.store.moves import Moved, apply_moves
@@ -246,8 +246,12 @@ class WriterActor(Actor[WriterMessage]):
         touched = self._merge(group)
         over = {key: progress for key, progress in touched.items() if progress.is_over()}
         ends = [self._end_of(progress) for progress in over.values()]
+        failing = {move.job_id for move in ends if move.name is MoveName.FAIL}
         results = [
-            _row(result) for message in group for result in _results(message) if self._counts(touched, result)
+            _row(result, failing)
+            for message in group
+            for result in _results(message)
+            if self._counts(touched, result)
         ]
         with self._database.write(self.life.path, "record_results") as tx:
             changed = record_results(tx, [row for row in results if row is not None])
@@ -354,8 +358,11 @@ def _add(touched: dict[AttemptKey, _Progress], result: ChainResult) -> None:
         outcomes[result.chain] = result.outcome
 
 
-def _row(result: ChainResult) -> WalletResult | None:
-    """Return what the store keeps of a result; waiting leaves no trace on the wallet."""
+def _row(result: ChainResult, failing: Collection[UUID]) -> WalletResult | None:
+    """Return what the store keeps of a result; waiting leaves no trace on the wallet.
+
+    `failing` are the jobs that fail in the same transaction.
+    """
     if isinstance(result.outcome, Waiting):
         return None
     job = None if result.assignment is None else result.assignment.job
@@ -366,6 +373,7 @@ def _row(result: ChainResult) -> WalletResult | None:
         chain=result.chain,
         outcome=result.outcome,
         request_id=result.request_id,
+        fails_job_at=job.revision if job is not None and job.id in failing else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 import click
@@ -12,6 +12,7 @@ from wallet_provisioning.cli.exits import CommandError, ExitCode
 from wallet_provisioning.cli.migrate import describe
 from wallet_provisioning.cli.opening import connect
 from wallet_provisioning.cli.output import console, say, show_json, show_line
+from wallet_provisioning.cli.parameters import TIME
 from wallet_provisioning.settings import StoreSettings, Variables
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.exporting import ExportFilter, export_audit
@@ -52,15 +53,18 @@ def verify(environ: Mapping[str, str], *, head: str | None, keys: tuple[str, ...
 
 
 @audit.command()
-@click.option("--since", type=click.DateTime(), metavar="TIME", help="Rows written then or later, in UTC.")
-@click.option("--until", type=click.DateTime(), metavar="TIME", help="Rows written before then, in UTC.")
+@click.option("--since", type=TIME, metavar="TIME", help="Rows written then or later.")
+@click.option("--until", type=TIME, metavar="TIME", help="Rows written before then.")
 @click.option("--user", "user_id", type=click.UUID, metavar="ID", help="One user's rows.")
 @click.pass_obj
 def export(
     environ: Mapping[str, str], *, since: datetime | None, until: datetime | None, user_id: UUID | None
 ) -> int:
-    """Write the audit as JSON lines, oldest first; the last line holds the newest signed head."""
-    wanted = ExportFilter(user_id=user_id, since=_in_utc(since), until=_in_utc(until))
+    """Write the audit as JSON lines, oldest first; the last line holds the newest signed head.
+
+    TIME is as in 2026-01-31T12:00:00Z; without an offset it is in UTC.
+    """
+    wanted = ExportFilter(user_id=user_id, since=since, until=until)
     with _open(StoreSettings.load(environ)) as database:
         for line in export_audit(database, wanted):
             show_line(line)
@@ -143,7 +147,3 @@ def _as_json(found: Verified) -> dict[str, object]:
             "text": breach.text,
         },
     }
-
-
-def _in_utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.replace(tzinfo=UTC)

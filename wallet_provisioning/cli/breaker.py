@@ -7,9 +7,9 @@ from functools import partial
 import click
 
 from wallet_provisioning.cli.exits import CommandError, ExitCode
-from wallet_provisioning.cli.orders import JSON_HELP, REASON_HELP, give
+from wallet_provisioning.cli.orders import JSON_HELP, give
 from wallet_provisioning.cli.output import say
-from wallet_provisioning.cli.parameters import DURATION
+from wallet_provisioning.cli.parameters import ORDER_LENGTH, REASON
 from wallet_provisioning.settings import StoreSettings
 from wallet_provisioning.store.controls import BREAKER, EVERYTHING, OrderState, place_order, withdraw_order
 
@@ -19,8 +19,8 @@ _AUTO = "auto"
 @click.command()
 @click.argument("chain")
 @click.argument("state", type=click.Choice(["open", "closed", _AUTO]))
-@click.option("--reason", help=REASON_HELP)
-@click.option("--for", "lasts", type=DURATION, metavar="2h", help="Until when; else until `auto`.")
+@click.option("--reason", type=REASON, help="Why; it is audited, and the jobs that wait say it.")
+@click.option("--for", "lasts", type=ORDER_LENGTH, metavar="2h", help="Until when; else until `auto`.")
 @click.option("--json", "as_json", is_flag=True, help=JSON_HELP)
 @click.pass_obj
 def breaker(

@@ -13,7 +13,6 @@ from wallet_provisioning.settings import StoreSettings
 from wallet_provisioning.store.controls import Order, read_orders_of
 from wallet_provisioning.store.transaction import Transaction
 
-REASON_HELP = "Why; it is audited, and the jobs that wait say it."
 JSON_HELP = "Write the API's object of all standing orders."
 
 

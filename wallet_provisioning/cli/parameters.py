@@ -1,10 +1,17 @@
-"""How arguments are read: durations and lists of chains."""
+"""How arguments are read: durations, times, reasons and lists of chains."""
 
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
 
 import click
 
 from wallet_provisioning.durations import InvalidDurationError, parse_duration
+from wallet_provisioning.http.api.fields import MAX_DURATION, MAX_REASON
+
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?)?",
+    re.ASCII,
+)
 
 
 class DurationType(click.ParamType[timedelta]):
@@ -20,6 +27,47 @@ class DurationType(click.ParamType[timedelta]):
             return parse_duration(str(value))
         except InvalidDurationError as error:
             self.fail(str(error), param, ctx)
+
+
+class OrderLengthType(DurationType):
+    """How long an order stands: more than nothing, and at most as long as the API takes."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Return the duration; one that would end at once, or beyond a year, is a usage error."""
+        length = super().convert(value, param, ctx)
+        if not timedelta() < length <= MAX_DURATION:
+            self.fail(f"{value} must be longer than nothing and at most a year, as in 30m or 2h", param, ctx)
+        return length
+
+
+class ReasonType(click.ParamType[str]):
+    """Why somebody gives an order: a text that says something."""
+
+    name = "reason"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text as it is written; a blank or overlong one is a usage error."""
+        reason = str(value)
+        if not reason.strip() or len(reason) > MAX_REASON:
+            self.fail(f"say why, in 1 to {MAX_REASON} characters that aren't all blank", param, ctx)
+        return reason
+
+
+class TimeType(click.ParamType[datetime]):
+    """A moment as the program writes it (RFC 3339); without an offset it is in UTC."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the moment in UTC; a text of another form, or no moment that exists, is a usage error."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            return _moment(str(value).strip())
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no time; write it as in 2026-01-31T12:00:00Z", param, ctx)
 
 
 class ChainsType(click.ParamType[tuple[str, ...]]):
@@ -39,5 +87,16 @@ class ChainsType(click.ParamType[tuple[str, ...]]):
         return tuple(name.strip() for name in str(value).split(","))
 
 
+def _moment(text: str) -> datetime:
+    """Return the moment in UTC; raises `ValueError` or `OverflowError`."""
+    if not _TIME.fullmatch(text):
+        raise ValueError(text)
+    moment = datetime.fromisoformat(text.upper())
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
 DURATION = DurationType()
+ORDER_LENGTH = OrderLengthType()
+REASON = ReasonType()
+TIME = TimeType()
 CHAINS = ChainsType()

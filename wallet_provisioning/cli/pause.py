@@ -7,14 +7,14 @@ from functools import partial
 import click
 
 from wallet_provisioning.cli.exits import ExitCode
-from wallet_provisioning.cli.orders import JSON_HELP, REASON_HELP, give
-from wallet_provisioning.cli.parameters import DURATION
+from wallet_provisioning.cli.orders import JSON_HELP, give
+from wallet_provisioning.cli.parameters import ORDER_LENGTH, REASON
 from wallet_provisioning.store.controls import CLAIMING, OrderState, place_order
 
 
 @click.command()
-@click.option("--reason", required=True, help=REASON_HELP)
-@click.option("--for", "lasts", type=DURATION, metavar="2h", help="Until when; else until `resume`.")
+@click.option("--reason", required=True, type=REASON, help="Why; it is audited, and shown with the order.")
+@click.option("--for", "lasts", type=ORDER_LENGTH, metavar="2h", help="Until when; else until `resume`.")
 @click.option("--json", "as_json", is_flag=True, help=JSON_HELP)
 @click.pass_obj
 def pause(environ: Mapping[str, str], *, reason: str, lasts: timedelta | None, as_json: bool) -> int:

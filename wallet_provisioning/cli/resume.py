@@ -8,11 +8,12 @@ import click
 from wallet_provisioning.cli.exits import ExitCode
 from wallet_provisioning.cli.orders import JSON_HELP, give
 from wallet_provisioning.cli.output import say
+from wallet_provisioning.cli.parameters import REASON
 from wallet_provisioning.store.controls import CLAIMING, withdraw_order
 
 
 @click.command()
-@click.option("--reason", help="Why; it is audited.")
+@click.option("--reason", type=REASON, help="Why; it is audited.")
 @click.option("--json", "as_json", is_flag=True, help=JSON_HELP)
 @click.pass_obj
 def resume(environ: Mapping[str, str], *, reason: str | None, as_json: bool) -> int:

@@ -63,7 +63,11 @@ def telemetry_options(settings: Settings) -> TelemetryOptions:
         logs=LogOptions(
             level=settings.log_level, readable=_READABLE[settings.log_format], routes_libraries=True
         ),
-        metrics=MetricOptions(entity_labels=settings.metrics_entity_labels),
+        metrics=MetricOptions(
+            entity_labels=settings.metrics_entity_labels,
+            chains=tuple(chain.name for chain in settings.served),
+            max_attempts=settings.max_attempts,
+        ),
         service_name=settings.service_name,
         is_global=True,
     )

@@ -66,28 +66,43 @@ def resolve(name: str, environment: Environment) -> Chain:
     A family name means the network of the environment; a full name must be of the environment.
     Raises `UnknownChainError` otherwise.
     """
-    if name not in _TESTNETS and name not in _FAMILIES:
-        msg = f"{name!r} is no chain of Circle's; use one of {', '.join(_TESTNETS)}"
-        raise UnknownChainError(msg)
+    wrong = [*_what_is_wrong([name], environment)]
+    if wrong:
+        raise UnknownChainError("; ".join(wrong))
     family = _FAMILIES.get(name, name)
-    if environment.is_live and name in _FAMILIES:
-        msg = f"{name} is a test network, but the key is a LIVE key; use {family}"
-        raise UnknownChainError(msg)
     blockchain = family if environment.is_live else _TESTNETS[family]
     account_type = AccountType.EOA if family in _EOA_ONLY else AccountType.SCA
     return Chain(name=name, blockchain=blockchain, account_type=account_type)
+
+
+def _what_is_wrong(names: Sequence[str], environment: Environment) -> Iterator[str]:
+    """Yield what is wrong with names, each kind of mistake once with all names that share it."""
+    unknown = [name for name in dict.fromkeys(names) if name not in _TESTNETS and name not in _FAMILIES]
+    if unknown:
+        are = "is no chain" if len(unknown) == 1 else "are no chains"
+        yield f"{' and '.join(map(repr, unknown))} {are} of Circle's; use one of {', '.join(_TESTNETS)}"
+    tests = [name for name in dict.fromkeys(names) if environment.is_live and name in _FAMILIES]
+    if tests:
+        are = "is a test network" if len(tests) == 1 else "are test networks"
+        families = dict.fromkeys(_FAMILIES[name] for name in tests)
+        yield f"{' and '.join(tests)} {are}, but the key is a LIVE key; use {' and '.join(families)}"
+
+
+def _doubled(names: Sequence[str]) -> Iterator[str]:
+    if len({_FAMILIES.get(name, name) for name in names}) != len(names):
+        yield f"{','.join(names)} names a network twice; leave one of the names out"
 
 
 class Served:
     """The chains that this house provisions, in their order. Safe on any thread: it never changes."""
 
     def __init__(self, names: Sequence[str], environment: Environment) -> None:
-        """Resolve the names; raises `UnknownChainError` for an unknown, wrong or doubled one."""
+        """Resolve the names; raises one `UnknownChainError` for all unknown, wrong and doubled ones."""
+        wrong = [*_what_is_wrong(names, environment), *_doubled(names)]
+        if wrong:
+            raise UnknownChainError("; ".join(wrong))
         self._chains = {name: resolve(name, environment) for name in names}
         self._environment = environment
-        if len({chain.blockchain for chain in self._chains.values()}) != len(names):
-            msg = f"{','.join(names)} names a network twice; leave one of the names out"
-            raise UnknownChainError(msg)
 
     def __iter__(self) -> Iterator[Chain]:
         """Iterate over the chains."""

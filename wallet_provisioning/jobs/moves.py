@@ -87,7 +87,10 @@ def wait_for_circuit(
     error_type: ErrorType = ErrorType.CIRCUIT_OPEN,
     circle_request_id: str | None = None,
 ) -> Move:
-    """Put the job back until a breaker may close, or Circle's limits let it on; the attempt is given back."""
+    """Put the job back, unasked, until a breaker may close or Circle's limits let a call go out.
+
+    The attempt is given back.
+    """
     failure = Failure(error_type=error_type, message=message, circle_request_id=circle_request_id)
     return Move(name=MoveName.WAIT_FOR_CIRCUIT, job_id=job.id, epoch=job.epoch, failure=failure, due_in=delay)
 

@@ -43,7 +43,7 @@ class Failed:
 class Waiting:
     """The chain can't be tried now and that is not the job's fault; `delay` until it may be.
 
-    `error_type` says what is in the way: an open breaker, or Circle's rate limits.
+    `error_type` says what is in the way: an open breaker, or limits of Circle's that kept the call unsent.
     """
 
     message: str
@@ -59,12 +59,9 @@ def conclude(job: ClaimedJob, outcomes: Mapping[str, Outcome], backoff: Backoff,
     """Return the move that ends this attempt, given how each chain that was claimed ended.
 
     Retried while any chain may still succeed and attempts remain, put back where only breakers are in
-    the way (not all at one moment), failed where any chain failed for good, else completed. Circle's rate
-    limit uses attempts up like any error that may pass, but never the last: no job fails from 429s alone.
+    the way (not all at one moment), failed where any chain failed for good, else completed. A 429 of Circle's
+    uses its attempt up like any error that may pass, the last one too.
     """
-    if job.attempt >= job.max_attempts:
-        least = backoff.delay_after(job.attempt, chance)
-        outcomes = {chain: _spared(outcome, least) for chain, outcome in outcomes.items()}
     retryable = _first(job, outcomes, is_retryable=True)
     if retryable is not None and job.attempt < job.max_attempts:
         asked = _longest(outcome.not_before for outcome in outcomes.values() if isinstance(outcome, Failed))
@@ -88,19 +85,6 @@ def conclude(job: ClaimedJob, outcomes: Mapping[str, Outcome], backoff: Backoff,
     if for_good is not None:
         return moves.fail(job, for_good)
     return moves.complete(job)
-
-
-def _spared(outcome: Outcome, least: timedelta) -> Outcome:
-    """Let a rate limit be waited out where it would be the job's end."""
-    if not isinstance(outcome, Failed) or outcome.error_type is not ErrorType.CIRCLE_RATE_LIMIT:
-        return outcome
-    delay = max(least, outcome.not_before or timedelta())
-    return Waiting(
-        message=outcome.message,
-        delay=delay,
-        error_type=outcome.error_type,
-        circle_request_id=outcome.circle_request_id,
-    )
 
 
 def _first(job: ClaimedJob, outcomes: Mapping[str, Outcome], *, is_retryable: bool) -> Failure | None:

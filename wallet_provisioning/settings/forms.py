@@ -174,7 +174,10 @@ def database_url(value: str) -> SecretStr:
     try:
         parse_url(value)
     except InvalidDatabaseUrlError as error:
-        msg = "must be postgresql://user:password@host/name or sqlite:///file.db"
+        msg = (
+            "must be postgresql://user:password@host/name or sqlite:///file.db: "
+            "PostgreSQL and SQLite files are supported, and nothing else"
+        )
         raise ValueError(msg) from error
     return SecretStr(value)
 

@@ -1,4 +1,4 @@
-"""Lists, newest first, page by page. The cursor is the id of the last row that was looked at."""
+"""Lists, newest first, page by page. The cursor names its list and the last row that was looked at."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -82,19 +82,30 @@ def check_limit(limit: int) -> int:
     return limit
 
 
-def cut(found: Sequence[Item_co], limit: int, end: Callable[[], UUID | None]) -> Page[Item_co]:
+def cut(found: Sequence[Item_co], limit: int, end: Callable[[], UUID | None], *, of: str) -> Page[Item_co]:
     """Return the page; the item too many says that there is another, else `end` where to look on."""
     items = tuple(found[:limit])
     last = items[-1].id if len(found) > limit else end()
-    return Page(items=items, next=None if last is None else str(last))
+    return Page(items=items, next=None if last is None else cursor_of(of, last))
 
 
-def parse_cursor(cursor: str) -> UUID:
-    """Return the id that a cursor stands for; raises `InvalidCursorError`."""
+def cursor_of(name: str, last: UUID) -> str:
+    """Return the cursor that leads on in the list of this name; it needs no encoding in a URL."""
+    return f"{name}.{last}"
+
+
+def parse_cursor(name: str, cursor: str) -> UUID:
+    """Return the id that a cursor of a list stands for.
+
+    Raises `InvalidCursorError` for any text that this list didn't give out, another list's cursor too.
+    """
     try:
-        return UUID(cursor)
+        last = UUID(cursor.removeprefix(f"{name}."))
     except ValueError:
         raise InvalidCursorError(InvalidCursorError.__doc__) from None
+    if cursor != cursor_of(name, last):
+        raise InvalidCursorError(InvalidCursorError.__doc__)
+    return last
 
 
 def equal(column: ColumnElement[Any], value: object | None) -> list[ColumnElement[bool]]:

@@ -106,7 +106,7 @@ def list_jobs(
         others=others,
         limit=check_limit(limit),
     )
-    return cut(read_jobs(connection, walk.query()), limit, partial(walk.end, connection))
+    return cut(read_jobs(connection, walk.query()), limit, partial(walk.end, connection), of=jobs.name)
 
 
 def list_wallets(
@@ -126,7 +126,7 @@ def list_wallets(
         others=others,
         limit=check_limit(limit),
     )
-    return cut(read_wallets(connection, walk.query()), limit, partial(walk.end, connection))
+    return cut(read_wallets(connection, walk.query()), limit, partial(walk.end, connection), of=wallets.name)
 
 
 def list_audit(
@@ -150,7 +150,9 @@ def list_audit(
         others=others,
         limit=check_limit(limit),
     )
-    return cut(_read_audit(connection, walk.query()), limit, partial(walk.end, connection))
+    return cut(
+        _read_audit(connection, walk.query()), limit, partial(walk.end, connection), of=audit_logs.name
+    )
 
 
 def job_timeline(connection: Connection, job_id: UUID) -> tuple[AuditView, ...]:
@@ -281,7 +283,7 @@ def _bounds(
     table: Table, wanted: JobFilter | WalletFilter | AuditFilter, cursor: str | None
 ) -> tuple[ColumnElement[bool], ...]:
     """Return the bounds of the ids: what the cursor leads on from, and the times of the filter."""
-    beyond = [] if cursor is None else [table.c.id < parse_cursor(cursor)]
+    beyond = [] if cursor is None else [table.c.id < parse_cursor(table.name, cursor)]
     return (*beyond, *id_bounds(table, wanted.created_after, wanted.created_before))
 
 

@@ -36,7 +36,10 @@ from wallet_provisioning.telemetry.events import DuplicateWallet, WalletCreated
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletResult:
-    """How the work on one wallet ended, for which job in whose hands, under which stored request."""
+    """How the work on one wallet ended, for which job in whose hands, under which stored request.
+
+    `fails_job_at` is the job's revision at which its end, in the same transaction, fails wallet and job.
+    """
 
     job_id: UUID | None
     epoch: int | None
@@ -44,6 +47,7 @@ class WalletResult:
     chain: str
     outcome: Live | Failed
     request_id: UUID | None
+    fails_job_at: int | None = None
 
     def event(self) -> WalletCreated | None:
         """Return what is told of a wallet that went live; None of a failure."""
@@ -168,7 +172,12 @@ _LOCKED = (
 
 @cache
 def _lock(dialect: Dialect) -> Select[Any]:
-    job = (jobs.c.status.label("job_status"), jobs.c.epoch.label("job_epoch"), jobs.c.trace_id)
+    job = (
+        jobs.c.status.label("job_status"),
+        jobs.c.epoch.label("job_epoch"),
+        jobs.c.revision,
+        jobs.c.trace_id,
+    )
     return (
         select(*_LOCKED, *job, moment_of(dialect).label("moment"))
         .outerjoin(jobs, jobs.c.id == wallets.c.job_id)
@@ -299,8 +308,10 @@ def _created(
 
 
 def _failed(result: WalletResult, outcome: Failed, row: RowMapping, fields: _Fields) -> AuditEntry:
-    is_final = not outcome.error_type.is_retryable
-    after = _facts({**fields, "chain": result.chain})
+    fails_now = result.fails_job_at is not None and result.fails_job_at == row["revision"]
+    is_final = fails_now or not outcome.error_type.is_retryable
+    status = WalletStatus.FAILED.value if is_final else fields["status"]
+    after = _facts({**fields, "chain": result.chain, "status": status})
     return AuditEntry(
         action=WALLET_FAILED,
         resource_type="wallet",

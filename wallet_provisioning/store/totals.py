@@ -2,7 +2,8 @@
 
 Each daemon adds to the row of its own shard, or they would all wait for one row. An attempt counts
 when it ends: a completed one as succeeded, a failed job as failed, one that will be tried again as
-retried. What is handed back, rescued, continued, cancelled or started again counts for nothing.
+retried. One that is given back (nothing was asked, or its actor crashed) is no processed one, nor is what
+is handed back, rescued, continued, cancelled or started again. Each error counts, given back or not.
 """
 
 from collections import Counter
@@ -25,8 +26,6 @@ COUNTED = {
     MoveName.COMPLETE: "succeeded",
     MoveName.FAIL: "failed",
     MoveName.SCHEDULE_RETRY: "retried",
-    MoveName.WAIT_FOR_CIRCUIT: "retried",
-    MoveName.RETURN_AFTER_CRASH: "retried",
 }
 SHARDS = 16
 
@@ -43,13 +42,14 @@ class _Shard:
 def add_to_totals(tx: Transaction, changes: Iterable[Change], moment: datetime) -> None:
     """Count the attempts that these changes end. Last in a transaction: its row is the busiest."""
     for number, shard in sorted(_sum_up(changes).items()):
-        row = {
-            "shard": number,
-            **{name: shard.counts[name] for name in ("succeeded", "failed", "retried", "timed")},
-            "duration_us": shard.duration // timedelta(microseconds=1),
-            "last_processed_at": moment,
-        }
-        tx.execute(_add(tx.dialect, job_totals), row)
+        if shard.counts:
+            row = {
+                "shard": number,
+                **{name: shard.counts[name] for name in ("succeeded", "failed", "retried", "timed")},
+                "duration_us": shard.duration // timedelta(microseconds=1),
+                "last_processed_at": moment,
+            }
+            tx.execute(_add(tx.dialect, job_totals), row)
         for error_type, count in sorted(shard.errors.items()):
             error = {"shard": number, "error_type": error_type, "count": count}
             tx.execute(_add(tx.dialect, job_error_totals), error)
@@ -58,13 +58,15 @@ def add_to_totals(tx: Transaction, changes: Iterable[Change], moment: datetime) 
 def _sum_up(changes: Iterable[Change]) -> dict[int, _Shard]:
     shards: dict[int, _Shard] = {}
     for change in changes:
-        counted = COUNTED.get(change.move.name)
-        if counted is None:
+        counted, failure = COUNTED.get(change.move.name), change.move.failure
+        if counted is None and failure is None:
             continue
         shard = shards.setdefault(_shard_of(change), _Shard())
+        if failure is not None:
+            shard.errors[failure.error_type.value] += 1
+        if counted is None:
+            continue
         shard.counts[counted] += 1
-        if change.move.failure is not None:
-            shard.errors[change.move.failure.error_type.value] += 1
         if change.duration is not None:
             shard.counts["timed"] += 1
             shard.duration += change.duration

@@ -31,6 +31,8 @@ class Metrics:
         """Make the instruments on the meter; the bounded series start at 0."""
         limit = options.entity_limit if options.entity_labels else 0
         self._make_job_counts(meter, limit)
+        if not limit:
+            self._start_bounded(options)
         self._make_part_counts(meter)
         self._make_durations(meter)
         self._restarts = Restarts(meter)
@@ -110,6 +112,13 @@ class Metrics:
             self._processed.start_at_zero(status)
         for error in ErrorType:
             self._errors.start_at_zero(error.value)
+
+    def _start_bounded(self, options: MetricOptions) -> None:
+        """Show what entities would otherwise tell apart before its first count."""
+        for chain in options.chains:
+            self._wallets.start_at_zero(chain)
+        for attempt in range(1, options.max_attempts + 1):
+            self._retries.start_at_zero(attempt)
 
     def _make_part_counts(self, meter: Meter) -> None:
         show = instruments.show_tally

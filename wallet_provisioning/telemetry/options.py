@@ -29,11 +29,14 @@ class MetricOptions:
     """How metrics are labelled.
 
     `entity_labels` says whether `job.id` and `user.id` are written at all; `entity_limit` is how many
-    of them one metric keeps apart.
+    of them one metric keeps apart. `chains` and `max_attempts` say which series there will be without
+    them, so that these start at 0.
     """
 
     entity_labels: bool = True
     entity_limit: int = 2_000
+    chains: tuple[str, ...] = ()
+    max_attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

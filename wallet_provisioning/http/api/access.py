@@ -44,13 +44,16 @@ async def check_access(request: web.Request, handler: Handler) -> web.StreamResp
     return await handler(request)
 
 
-def require_local(request: web.Request) -> None:
-    """Refuse whatever doesn't come from a program on this machine for itself; raises 403."""
+def require_local(request: web.Request, *, lacking: str = "a token") -> None:
+    """Refuse whatever doesn't come from a program on this machine for itself; raises 403.
+
+    `lacking` is what would let others in.
+    """
     if not _is_loopback(request.remote) or any(name in request.headers for name in _FORWARDED):
-        raise _not_local(detail="without a token only callers on this machine are served")
+        raise _not_local(detail=f"without {lacking} only callers on this machine are served")
     host = request.headers.get("Host", "")
     if not _is_local_host(host):
-        raise _not_local(detail="without a token the Host must be localhost or a loopback address")
+        raise _not_local(detail=f"without {lacking} the Host must be localhost or a loopback address")
     if _is_cross_site(request, host):
         raise _not_local(detail="a browser sent this on behalf of another site")
 

@@ -7,7 +7,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
 from wallet_provisioning.http.api.control import KillMode
-from wallet_provisioning.http.api.fields import ChainName, DurationText, Reason, TimeText, UuidText
+from wallet_provisioning.http.api.fields import ChainName, DurationText, Reason, TimeText, UuidText, Why
 from wallet_provisioning.http.api.jsonio import InvalidJsonError, read_json
 from wallet_provisioning.http.api.problems import Code, FieldError, ProblemError
 from wallet_provisioning.jobs.kyc import KycStatus
@@ -43,26 +43,26 @@ class KillBody(Body):
     """How to kill an actor: a crash, a hang of its handler, or a stop; and why, for the audit."""
 
     mode: KillMode = "crash"
-    reason: Reason | None = None
+    reason: Why | None = None
 
 
 class TraceBody(Body):
     """Whether an actor's messages are to be noted; and why, for the audit."""
 
     on: StrictBool
-    reason: Reason | None = None
+    reason: Why | None = None
 
 
 class NoteBody(Body):
     """Why an operator does something, for the audit."""
 
-    reason: Reason | None = None
+    reason: Why | None = None
 
 
 class OrderBody(Body):
     """A standing order: why, and until when; without an end it holds until it is withdrawn."""
 
-    reason: Reason
+    reason: Why
     until: TimeText | None = None
     lasts: DurationText | None = Field(default=None, alias="for")
 

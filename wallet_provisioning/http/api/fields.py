@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BeforeValidator, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from wallet_provisioning.durations import InvalidDurationError, parse_duration
@@ -15,6 +15,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d
 _LIMIT = re.compile(r"[0-9]{1,3}")
 MAX_LIMIT = 200
 MAX_DURATION = timedelta(days=366)
+MAX_REASON = 500
 
 
 def read_uuid(value: object) -> UUID:
@@ -49,6 +50,14 @@ def read_duration(value: object) -> timedelta:
     return length
 
 
+def read_reason(value: str) -> str:
+    """Return an operator's reason as it is written; one that is all blank is a `PydanticCustomError`."""
+    if value.strip():
+        return value
+    kind = "reason"
+    raise PydanticCustomError(kind, "must say why: it may not be blank")
+
+
 def read_limit(value: object) -> int:
     """Return how many rows a page may have, from 1 to 200."""
     if isinstance(value, int):
@@ -74,4 +83,5 @@ Limit = Annotated[
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 50}),
 ]
 ChainName = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=50)]
-Reason = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=500)]
+Reason = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=MAX_REASON)]
+Why = Annotated[Reason, AfterValidator(read_reason)]

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from wallet_provisioning import __version__
 from wallet_provisioning.http.api.problems import PROBLEM_TYPE, Code
+from wallet_provisioning.http.api.queries import PageQuery
 from wallet_provisioning.http.api.routing import Access, Answer, Route
 from wallet_provisioning.http.api.shapes import ProblemJson
 from wallet_provisioning.http.api.signatures import HEADER
@@ -15,6 +16,12 @@ from wallet_provisioning.http.api.signatures import HEADER
 Document = dict[str, Any]
 DOCUMENT: web.AppKey[bytes] = web.AppKey("document", bytes)
 _REF = "#/components/schemas/{model}"
+PAGING = (
+    "Newest first. Ask for the next page with `cursor` = the `next` of this one, until `next` is null. "
+    "A page looks at no more than 10,000 rows: with filters that few rows meet it may hold fewer than "
+    "`limit` items, or none, and still have a `next`. So go by `next`, never by the number of items. "
+    "A cursor belongs to the list that gave it out."
+)
 _UUIDS = frozenset({"id", "user_id"})
 _GUARDED = (Code.UNAUTHORIZED, Code.FORBIDDEN)
 _WITH_BODY = (Code.TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE)
@@ -54,6 +61,7 @@ def _operation(route: Route) -> Document:
     described: Document = {
         "operationId": route.name,
         "summary": route.summary,
+        **({"description": PAGING} if _is_list(route) else {}),
         "security": _SECURITY[route.access],
         "responses": _responses(route),
     }
@@ -65,6 +73,10 @@ def _operation(route: Route) -> Document:
         content = {"application/json": {"schema": schema}}
         described["requestBody"] = {"required": route.needs_body, "content": content}
     return described
+
+
+def _is_list(route: Route) -> bool:
+    return route.query is not None and issubclass(route.query, PageQuery)
 
 
 def _responses(route: Route) -> Document:

@@ -4,10 +4,12 @@ A client reads `code`, a person `detail`. What nobody foresaw is `internal` outs
 """
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
+from urllib.parse import quote
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -25,6 +27,8 @@ from wallet_provisioning.store.errors import (
 
 PROBLEM_TYPE = "application/problem+json"
 RETRY_SECONDS = 1
+_LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_AS_IT_IS = "/%:@!$&'()*+,;="
 _log = logging.getLogger(__name__)
 
 
@@ -114,7 +118,7 @@ def unavailable(detail: str) -> ProblemError:
 
 
 def problem_response(problem: ProblemError, instance: str) -> web.Response:
-    """Return the answer that tells of a problem; `instance` is the path that was asked for."""
+    """Return the answer that tells of a problem; `instance` is what `instance_of` says."""
     body: dict[str, object] = {
         "type": f"urn:wallet-provisioning:problem:{problem.code}",
         "title": problem.code.heading,
@@ -129,13 +133,24 @@ def problem_response(problem: ProblemError, instance: str) -> web.Response:
     return json_response(body, status=problem.code.status.value, headers=problem.headers, kind=PROBLEM_TYPE)
 
 
+def instance_of(request: web.BaseRequest) -> str:
+    """Return the path that was asked for as a URI reference: percent-encoded, as it was sent.
+
+    What a client sent unencoded is encoded, and a path that begins with two slashes, which would name
+    another host, is written so that it doesn't.
+    """
+    path = _LONE_PERCENT.sub("%25", request.rel_url.raw_path)
+    path = quote(path, safe=_AS_IT_IS, errors="surrogateescape")
+    return f"/.{path}" if path.startswith("//") else path
+
+
 @web.middleware
 async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn whatever a handler raises into an answer. Cancellation passes."""
     try:
         return await handler(request)
     except Exception as error:  # noqa: BLE001 - the border: from here on an error is an answer
-        return problem_response(as_problem(error), request.path)
+        return problem_response(as_problem(error), instance_of(request))
 
 
 def as_problem(error: Exception) -> ProblemError:

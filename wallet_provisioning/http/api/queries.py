@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl, unquote
 from uuid import UUID
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from wallet_provisioning.http.api.bodies import validate
@@ -32,7 +32,7 @@ class PageQuery(Query):
     created_after: TimeText | None = None
     created_before: TimeText | None = None
     limit: Limit = 50
-    cursor: str | None = None
+    cursor: str | None = Field(default=None, description="The `next` of the page before; none: the newest.")
 
 
 class JobQuery(PageQuery):

@@ -14,7 +14,13 @@ from aiohttp.abc import AbstractAccessLogger
 from wallet_provisioning.http.api.app import create_app
 from wallet_provisioning.http.api.listening import listen, url_of
 from wallet_provisioning.http.api.parts import Parts
-from wallet_provisioning.http.api.problems import Code, ProblemError, as_problem, problem_response
+from wallet_provisioning.http.api.problems import (
+    Code,
+    ProblemError,
+    as_problem,
+    instance_of,
+    problem_response,
+)
 
 _UNPARSED = "the request can't be read as HTTP/1.1"
 _SERVER_ERROR = 500
@@ -49,7 +55,7 @@ class Connection(web.RequestHandler):
             problem = ProblemError(Code.INVALID_REQUEST, _UNPARSED)
         else:
             problem = as_problem(exc if isinstance(exc, Exception) else RuntimeError(message))
-        response = problem_response(problem, request.path)
+        response = problem_response(problem, instance_of(request))
         response.force_close()
         return response
 
@@ -58,7 +64,7 @@ class Connection(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         """Send an answer; a refusal that was raised before our middlewares becomes a problem."""
         if isinstance(resp, web.HTTPException):
-            resp = problem_response(as_problem(resp), request.path)
+            resp = problem_response(as_problem(resp), instance_of(request))
         return await super().finish_response(request, resp, start_time)
 
 

@@ -356,21 +356,21 @@ class ChainsJson(TypedDict):
 
 
 class JobPageJson(TypedDict):
-    """A page of jobs, newest first; `next` is the cursor of the following page."""
+    """A page of jobs, newest first; `next` is the cursor of the following page, also after a short one."""
 
     items: list[JobJson]
     next: str | None
 
 
 class WalletPageJson(TypedDict):
-    """A page of wallets, newest first."""
+    """A page of wallets, newest first; `next` as in a page of jobs."""
 
     items: list[WalletJson]
     next: str | None
 
 
 class AuditPageJson(TypedDict):
-    """A page of the audit log, newest first."""
+    """A page of the audit log, newest first; `next` as in a page of jobs."""
 
     items: list[AuditJson]
     next: str | None

@@ -27,7 +27,7 @@ def check_signature(request: web.Request, provider_ref: str, body: bytes) -> Non
     """Refuse a callback that isn't the provider's: 401, or 403 from afar where no secret is set."""
     secret = request.app[PARTS].options.kyc_webhook_secret
     if secret is None:
-        require_local(request)
+        require_local(request, lacking="KYC_WEBHOOK_SECRET")
         return
     told = request.headers.getall(HEADER, [])
     expected = sign(secret, provider_ref, body)

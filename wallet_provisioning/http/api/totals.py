@@ -1,13 +1,22 @@
-"""The totals as last read, so that a daemon whose database is away can still say how it is doing."""
+"""The totals as last read, so that a daemon whose database is away can still say how it is doing.
 
+They are read at the start and every few seconds, so that they are recent whoever has asked before an outage.
+"""
+
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from aiohttp import web
 
 from wallet_provisioning.http.api.door import DOOR, StoreDoor
+from wallet_provisioning.http.api.problems import ProblemError
 from wallet_provisioning.store.errors import StoreUnavailableError
 from wallet_provisioning.store.reports import Totals, totals
+
+_EVERY = 10.0
+_UNTIL_KNOWN = 1.0
+_AWAY = (StoreUnavailableError, TimeoutError, ProblemError)
 
 
 class KnownTotals:
@@ -24,18 +33,29 @@ class KnownTotals:
         """
         try:
             self._last = await door.read(totals)
-        except (StoreUnavailableError, TimeoutError):
+        except _AWAY:
             if self._last is None:
                 raise
         return self._last
+
+    async def keep(self, door: StoreDoor, *, every: float = _EVERY) -> None:
+        """Read the totals again and again, sooner while they are unknown."""
+        while True:
+            await asyncio.sleep(min(every, _UNTIL_KNOWN) if self._last is None else every)
+            with suppress(*_AWAY):
+                await self.read(door)
 
 
 TOTALS: web.AppKey[KnownTotals] = web.AppKey("totals", KnownTotals)
 
 
 async def know_totals(app: web.Application) -> AsyncIterator[None]:
-    """Read the totals once at the start; a database that is away then is asked again later."""
-    app[TOTALS] = KnownTotals()
-    with suppress(StoreUnavailableError, TimeoutError):
-        await app[TOTALS].read(app[DOOR])
+    """Read the totals at the start and every few seconds, while the server runs."""
+    known = app[TOTALS] = KnownTotals()
+    with suppress(*_AWAY):
+        await known.read(app[DOOR])
+    keeping = asyncio.create_task(known.keep(app[DOOR]), name="the totals")
     yield
+    keeping.cancel()
+    with suppress(asyncio.CancelledError):
+        await keeping

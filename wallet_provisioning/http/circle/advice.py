@@ -14,11 +14,15 @@ _BY_CODE = {
     ENTITY_SECRET_INVALID: "CIRCLE_ENTITY_SECRET is not the one registered at Circle: set that one",
     ENTITY_SECRET_ROTATED: "rotate the entity secret at Circle and set CIRCLE_ENTITY_SECRET to the new one",
 }
-_FORBIDDEN = 403
 
 
-def advice_on(failure: CallFailed) -> str:
-    """Return what to change where the configuration is wrong."""
+_BY_STATUS = {401: _KEY, 403: _MAY_NOT}
+
+
+def advice_on(failure: CallFailed) -> str | None:
+    """Return what to change where Circle refused the account; None where the message says it itself."""
+    if failure.http_status is None:
+        return None
     if failure.code in _BY_CODE:
         return _BY_CODE[failure.code]
-    return _MAY_NOT if failure.http_status == _FORBIDDEN else _KEY
+    return _BY_STATUS.get(failure.http_status)

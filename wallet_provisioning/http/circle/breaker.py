@@ -294,5 +294,6 @@ def tell_failure(failure: CallFailed | None) -> str:
     if failure is None:
         return ""
     request = f" (request {failure.circle_request_id})" if failure.circle_request_id else ""
-    advice = f"; {advice_on(failure)}" if failure.is_configuration else ""
+    advised = advice_on(failure) if failure.is_configuration else None
+    advice = f"; {advised}" if advised else ""
     return f"{failure.error_type}: {failure.message}{request}{advice}"

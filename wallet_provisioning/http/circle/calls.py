@@ -1,14 +1,15 @@
 """The one door to Circle: every call passes the budget, is traced, timed, told of and read here.
 
 A 429 slows the account down and is no end of a call: while the gate is closed for a few seconds only, the
-call waits and is sent again. It ends as `circle_rate_limit` where Circle asks for more than that, goes
-on refusing, or too many calls are being repeated already. A call that gets no turn in time was never sent.
+call waits and is sent again, for five seconds at most. It ends as `circle_rate_limit` where Circle asks for
+more than that, goes on refusing, or too many calls are being repeated already. A call that gets no turn in
+time was never sent; one that was refused before stays refused, though its repeat gets no turn.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol, TypeVar
 from uuid import UUID, uuid4
@@ -31,8 +32,8 @@ from wallet_provisioning.telemetry.events import CircleCalled, CircleRetried, Em
 
 T = TypeVar("T")
 
-# How long a call is sent again and again while Circle refuses it.
-_REFUSED_FOR = timedelta(seconds=15)
+# How long a call waits gates out and is sent again while Circle refuses it, from the first refusal.
+_REFUSED_FOR = timedelta(seconds=5)
 # Readers that nobody waits for: they go behind all others, over connections of their own.
 _BACKGROUND = frozenset({Operation.LIST_WALLETS, Operation.GET_WALLET})
 
@@ -75,6 +76,22 @@ class Parts:
     wire: Wire | None = None
 
 
+@dataclass(slots=True)
+class Refusals:
+    """What Circle's 429s have cost one call so far: the latest, and until when it may be sent again."""
+
+    latest: CallFailed | None = None
+    until: timedelta | None = None
+
+    def stands(self, result: CallFailed) -> CallFailed:
+        """Return how the call ended: a repeat that got no turn doesn't undo that the call was refused."""
+        if self.latest is None or not _is_unsent(result):
+            return result
+        asked = max(result.retry_after or timedelta(), self.latest.retry_after or timedelta())
+        self.latest = replace(self.latest, retry_after=asked or None)
+        return self.latest
+
+
 class Door:
     """Sends calls, and turns everything that can happen to one into a value. Used on one asyncio loop."""
 
@@ -102,17 +119,31 @@ class Door:
 
     async def send(self, call: Call, *, chain: str, read: Callable[[Answer], T]) -> T | CallFailed:
         """Send a call and return what `read` makes of a successful answer, or how it failed."""
-        first = self._clock.monotonic()
+        refusals = Refusals()
         while True:
-            result = await self.send_once(call, chain=chain, read=read)
-            if not isinstance(result, CallFailed) or not self.may_repeat_refused(call, chain, result, first):
+            result = await self.send_once(call, chain=chain, read=read, refusals=refusals)
+            if not isinstance(result, CallFailed):
+                return result
+            if not self.may_repeat_refused(call, chain, result, refusals):
                 return result
 
     async def send_once(
-        self, call: Call, *, chain: str, read: Callable[[Answer], T], is_first: bool = True
+        self,
+        call: Call,
+        *,
+        chain: str,
+        read: Callable[[Answer], T],
+        refusals: Refusals,
+        is_first: bool = True,
     ) -> T | CallFailed:
         """Send a call a single time; `is_first` is False where it is sent again."""
-        turn = await self._take_turn(call, chain)
+        result = await self._send_in_turn(call, chain, read, self._patience(refusals), is_first=is_first)
+        return refusals.stands(result) if isinstance(result, CallFailed) else result
+
+    async def _send_in_turn(
+        self, call: Call, chain: str, read: Callable[[Answer], T], patience: timedelta, *, is_first: bool
+    ) -> T | CallFailed:
+        turn = await self._take_turn(call, chain, patience)
         if isinstance(turn, CallFailed):
             return turn
         if is_first:
@@ -123,12 +154,25 @@ class Door:
             turn.ended(is_answer=False)
             self._places[_line(call, chain)].release()
 
-    def may_repeat_refused(self, call: Call, chain: str, failed: CallFailed, first: timedelta) -> bool:
-        """Return whether a call that met a 429 shall be sent again; `first` is when it was first tried."""
-        is_refused = failed.error_type is ErrorType.CIRCLE_RATE_LIMIT and failed.http_status is not None
-        is_late = self._clock.monotonic() - first > min(_REFUSED_FOR, self._longest_wait)
-        is_shut = self._budget.gate_remaining() > timedelta(seconds=GATE_PATIENCE)
-        return is_refused and not is_late and not is_shut and self.may_repeat(call, chain, failed)
+    def may_repeat_refused(self, call: Call, chain: str, failed: CallFailed, refusals: Refusals) -> bool:
+        """Return whether a call that met a 429 shall be sent again; `refusals` learns of this one."""
+        if failed.error_type is not ErrorType.CIRCLE_RATE_LIMIT or failed is refusals.latest:
+            return False
+        if failed.http_status is None:
+            return False
+        now, shut_for = self._clock.monotonic(), self._budget.gate_remaining()
+        refusals.latest = failed
+        if refusals.until is None:
+            refusals.until = now + min(_REFUSED_FOR, self._longest_wait)
+        is_late = now >= refusals.until or now + shut_for > refusals.until
+        is_shut = shut_for > timedelta(seconds=GATE_PATIENCE)
+        return not is_late and not is_shut and self.may_repeat(call, chain, failed)
+
+    def _patience(self, refusals: Refusals) -> timedelta:
+        """Return how long a call may wait for its turn: one that was refused until its time is over."""
+        if refusals.until is None:
+            return self._longest_wait
+        return max(timedelta(), refusals.until - self._clock.monotonic())
 
     def may_repeat(self, call: Call, chain: str, failed: CallFailed) -> bool:
         """Return whether the retry budget lets a call be sent again, and tell of it."""
@@ -149,13 +193,13 @@ class Door:
         await self._wire.aclose()
         await self._budget.aclose()
 
-    async def _take_turn(self, call: Call, chain: str) -> Turn | CallFailed:
+    async def _take_turn(self, call: Call, chain: str, patience: timedelta) -> Turn | CallFailed:
         """Take a place among the connections, which the caller gives back, and then a turn."""
         places = self._places[_line(call, chain)]
         has_place = False
         turn: Turn | NoTurn | None = None
         try:
-            async with asyncio.timeout(self._longest_wait.total_seconds()):
+            async with asyncio.timeout(patience.total_seconds()):
                 has_place = await places.acquire()
                 turn = await self._budget.take(
                     call.operation.kind,
@@ -216,6 +260,10 @@ class Door:
 
 def _places() -> asyncio.Semaphore:
     return asyncio.Semaphore(CONNECTIONS)
+
+
+def _is_unsent(failed: CallFailed) -> bool:
+    return failed.error_type is ErrorType.CIRCLE_RATE_LIMIT and failed.certainty is Certainty.NOT_SENT
 
 
 def _line(call: Call, chain: str) -> str:

@@ -27,7 +27,7 @@ from wallet_provisioning.http.circle.answers import (
     WalletOrder,
     WalletSetMade,
 )
-from wallet_provisioning.http.circle.calls import Allowance, Door, Parts
+from wallet_provisioning.http.circle.calls import Allowance, Door, Parts, Refusals
 from wallet_provisioning.http.circle.errors import (
     CIPHERTEXT_REUSED,
     ENTITY_SECRET_INVALID,
@@ -35,6 +35,7 @@ from wallet_provisioning.http.circle.errors import (
     KEY_USED,
     UNKNOWN_ERROR,
     WALLET_NOT_FOUND,
+    WALLET_SET_NOT_FOUND,
 )
 from wallet_provisioning.http.circle.listing import Order, WalletPage
 from wallet_provisioning.http.circle.lookup import Doubts, LookUp
@@ -88,8 +89,17 @@ class CircleClient:
         """Have Circle make an order's wallets, or find those that it made before.
 
         `look_up_first` is for an order that is older than its key may live. While a look-up fails, the
-        order's fate is ambiguous, whatever the look-up's own failure was.
+        order's fate is ambiguous, whatever the look-up's own failure was. A wallet set that Circle doesn't
+        know is nobody's order's fault.
         """
+        answer = await self._fulfil(order, chain, look_up_first=look_up_first)
+        if isinstance(answer, CallFailed) and answer.code == WALLET_SET_NOT_FOUND:
+            return _no_such_set(order, answer)
+        return answer
+
+    async def _fulfil(
+        self, order: WalletOrder, chain: str, *, look_up_first: bool
+    ) -> Fulfilled | KeyRefused | CallFailed:
         if not look_up_first:
             return await self._create(order, chain)
         self._door.note_replay()
@@ -172,18 +182,20 @@ class CircleClient:
         repeats = dict(_REPEATS)
         is_ambiguous = False
         is_first = True
-        started = self._clock.monotonic()
+        refusals = Refusals()
         while True:
             sealed = await self._secret.seal(chain)
             if isinstance(sealed, CallFailed):
                 return replace(sealed, certainty=Certainty.NOT_SENT)
             sent = protocol.with_ciphertext(call, sealed.ciphertext)
-            result = await self._door.send_once(sent, chain=chain, read=read, is_first=is_first)
+            result = await self._door.send_once(
+                sent, chain=chain, read=read, refusals=refusals, is_first=is_first
+            )
             if not isinstance(result, CallFailed):
                 return result
             is_first = False
             is_ambiguous = is_ambiguous or result.certainty is Certainty.AMBIGUOUS
-            is_refused = self._door.may_repeat_refused(call, chain, result, started)
+            is_refused = self._door.may_repeat_refused(call, chain, result, refusals)
             if not is_refused and not await self._may_repeat(call, result, repeats, sealed, chain):
                 return replace(result, certainty=Certainty.AMBIGUOUS) if is_ambiguous else result
 
@@ -204,6 +216,16 @@ class CircleClient:
             chain=chain,
             read=lambda answer: parse_public_key(protocol.read_public_key(answer)),
         )
+
+
+def _no_such_set(order: WalletOrder, refusal: CallFailed) -> CallFailed:
+    """Return what it means that Circle doesn't know the set of an order: no job can have its wallet."""
+    message = (
+        f"{refusal.message}; Circle knows no wallet set {order.wallet_set_id} under this key, yet it is "
+        "the one in use: restore Circle's (or the sandbox's) state, or point DATABASE_URL at the database "
+        "that belongs to this account"
+    )
+    return replace(refusal, message=message, is_configuration=True)
 
 
 def _fulfilled(settled: Settled) -> Fulfilled:
