@@ -20,12 +20,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
-from typing import assert_never
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from wallet_provisioning.actors.calls import CircleCalls
 from wallet_provisioning.actors.circle import CircleActor, CircleMessage, CircleOptions
 from wallet_provisioning.actors.housekeeping import NO_HOUSEKEEPING, Housekeeping, housekeepers
+from wallet_provisioning.actors.incidents import event_of, had_a_job
 from wallet_provisioning.actors.job import JobActor, JobMessage, JobOptions
 from wallet_provisioning.actors.keeper import Keeper
 from wallet_provisioning.actors.listener import Ear, ListenerActor, ListenerMessage
@@ -35,12 +36,11 @@ from wallet_provisioning.actors.scheduler import SchedulerActor, SchedulerMessag
 from wallet_provisioning.actors.seat import ChainSeat
 from wallet_provisioning.actors.shared import Shared
 from wallet_provisioning.actors.walletset import WalletSet, WalletSetOptions
-from wallet_provisioning.actors.writer import WriterActor, WriterMessage
+from wallet_provisioning.actors.writer import WriterActor
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.intake.actor import Consumer, IntakeActor
 from wallet_provisioning.jobs.backoff import Backoff
 from wallet_provisioning.jobs.chains import Chain
-from wallet_provisioning.jobs.moves import ClaimedJob
 from wallet_provisioning.reconcile.asking import WalletReader
 from wallet_provisioning.store.daemons import Presence
 from wallet_provisioning.store.database import Database
@@ -49,24 +49,17 @@ from wallet_provisioning.supervision.address import Address
 from wallet_provisioning.supervision.child import Cell, Child, Family
 from wallet_provisioning.supervision.deadletters import DeadLetters
 from wallet_provisioning.supervision.incidents import (
-    ChildEnded,
-    ChildStarted,
-    ChildStopped,
     Incident,
-    Undeliverable,
-    Why,
 )
 from wallet_provisioning.supervision.mailbox import Mailbox
 from wallet_provisioning.supervision.places import ROOT, Places
-from wallet_provisioning.supervision.snapshot import EndReason
 from wallet_provisioning.supervision.supervisor import Policy, Supervisor
 from wallet_provisioning.telemetry.events import (
-    ActorEnded,
-    ActorStarted,
-    DeadLetter,
     Emit,
-    Event,
 )
+
+if TYPE_CHECKING:
+    from wallet_provisioning.actors.results import WriterMessage
 
 _SMALL = timedelta(seconds=1)
 # The shares of the time for an orderly stop; what is left over is for those that stop at once.
@@ -261,7 +254,7 @@ class _Builder:
             ),
             drain=options.drain * _SHARE_OF_JOBS,
             watchers=(self.rescuer,),
-            is_blameless=_had_a_job,
+            is_blameless=had_a_job,
         )
 
     def _scheduler(self) -> Child:
@@ -349,50 +342,9 @@ class _Builder:
         return recipe(Supervisor, family=family, policy=policy, observe=self._observe)
 
     def _observe(self, incident: Incident) -> None:
-        """Turn what the supervision layer tells into events of the house."""
-        match incident:
-            case ChildStarted():
-                event: Event = ActorStarted(path=incident.path, incarnation=incident.incarnation)
-            case ChildStopped():
-                event = ActorEnded(path=incident.path, incarnation=incident.incarnation, reason="stop")
-            case ChildEnded():
-                event = _ended(incident)
-            case Undeliverable():
-                event = _dead_letter(incident)
-            case _:
-                assert_never(incident)
-        self._parts.emit(event)
+        self._parts.emit(event_of(incident))
 
 
 def build_tree(parts: TreeParts, options: TreeOptions) -> Tree:
     """Return the production tree, wired and not yet started."""
     return _Builder(parts, options).build()
-
-
-def _had_a_job(ended: ChildEnded) -> bool:
-    """Return whether a job was in hand: poison jobs never end the process."""
-    return ended.reason is not EndReason.START_FAILED and isinstance(ended.held, ClaimedJob)
-
-
-def _ended(incident: ChildEnded) -> ActorEnded:
-    return ActorEnded(
-        path=incident.path,
-        incarnation=incident.incarnation,
-        reason=incident.reason,
-        error=incident.error,
-        message=incident.message,
-        stack=incident.stack,
-        trace_id=incident.trace_id,
-        shown=incident.shown,
-        job_id=incident.held.id if isinstance(incident.held, ClaimedJob) else None,
-    )
-
-
-def _dead_letter(incident: Undeliverable) -> DeadLetter:
-    return DeadLetter(
-        path=incident.path,
-        message=incident.message,
-        why="its mailbox was full" if incident.why is Why.FULL else "its actor was stopped",
-        sender=incident.sender,
-        trace_id=incident.trace_id,
-    )

@@ -14,8 +14,8 @@ from tests.support_store import BAD_INPUT, ETH, LEASE, SOL, actions, claim_new, 
 from wallet_provisioning.actors.calls import failure_of
 from wallet_provisioning.actors.circle import Provision
 from wallet_provisioning.actors.outbox import Outbox
+from wallet_provisioning.actors.results import Assignment, BatchId, Recorded, RecordResults, WriterMessage
 from wallet_provisioning.actors.waiting import Ask
-from wallet_provisioning.actors.writer import Assignment, BatchId, Recorded, RecordResults, WriterMessage
 from wallet_provisioning.http.circle.answers import CallFailed, Certainty
 from wallet_provisioning.http.circle.breaker import BreakerState, Permit
 from wallet_provisioning.jobs.errors import ErrorType

@@ -9,8 +9,8 @@ from tests.support_actors import Production
 from tests.support_desk import Desk, Post
 from tests.support_store import LEASE, Events, accept, actions, open_sqlite, operate
 from wallet_provisioning.actors.job import JobMessage, Rest, Work
+from wallet_provisioning.actors.results import Finished
 from wallet_provisioning.actors.scheduler import SchedulerActor, SchedulerOptions, WorkKnown
-from wallet_provisioning.actors.writer import Finished
 from wallet_provisioning.jobs.moves import cancel
 from wallet_provisioning.jobs.states import JobStatus
 from wallet_provisioning.store.database import Database

@@ -24,18 +24,18 @@ from tests.support_store import (
     timeline,
     until_the_end,
 )
-from wallet_provisioning.actors.writer import (
+from wallet_provisioning.actors.results import (
     Assignment,
     BatchId,
     BatchRecorded,
     ChainResult,
+    CommitAgain,
     Finished,
     Gathered,
     Recorded,
     RecordResults,
-    TryAgain,
-    WriterActor,
 )
+from wallet_provisioning.actors.writer import WriterActor
 from wallet_provisioning.jobs.backoff import Backoff
 from wallet_provisioning.jobs.moves import ClaimedJob, cancel
 from wallet_provisioning.jobs.outcomes import Live, Outcome
@@ -98,7 +98,7 @@ class Bench:
     def recover(self) -> None:
         """End the outage, and the writer's pause."""
         self.database.is_away = False
-        self.writer.receive(TryAgain())
+        self.writer.receive(CommitAgain())
 
 
 def _result(job: ClaimedJob, holder: Holder, outcome: Outcome) -> ChainResult:

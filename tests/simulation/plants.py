@@ -11,14 +11,9 @@ from tests.simulation.daemon import DaemonParts
 from wallet_provisioning.actors.calls import CircleCalls
 from wallet_provisioning.actors.circle import CircleActor, CircleMessage
 from wallet_provisioning.actors.rescuer import LookForLost, RescuerActor, RescuerMessage
+from wallet_provisioning.actors.results import Conclude, Recorded, RecordResults, WriterMessage
 from wallet_provisioning.actors.waiting import Ask
-from wallet_provisioning.actors.writer import (
-    Conclude,
-    Recorded,
-    RecordResults,
-    WriterActor,
-    WriterMessage,
-)
+from wallet_provisioning.actors.writer import WriterActor
 from wallet_provisioning.http.circle.answers import (
     CallFailed,
     Certainty,

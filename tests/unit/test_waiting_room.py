@@ -6,8 +6,8 @@ from uuid import uuid4
 
 from opentelemetry.trace import INVALID_SPAN
 
+from wallet_provisioning.actors.results import Assignment
 from wallet_provisioning.actors.waiting import FULL_BATCH, MOMENT, Ask, WaitingRoom, Wave
-from wallet_provisioning.actors.writer import Assignment
 from wallet_provisioning.clock import ManualClock
 from wallet_provisioning.jobs.moves import ClaimedJob
 from wallet_provisioning.supervision.address import Address

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from opentelemetry import baggage, context, trace
 
+from wallet_provisioning.actors.results import ChainResult
 from wallet_provisioning.actors.waiting import Ask
 from wallet_provisioning.actors.walletset import Prepared
-from wallet_provisioning.actors.writer import ChainResult
 from wallet_provisioning.http.circle.answers import (
     CallFailed,
     Certainty,

@@ -29,11 +29,11 @@ from wallet_provisioning.actors.calls import (
     order_of,
 )
 from wallet_provisioning.actors.outbox import Outbox
+from wallet_provisioning.actors.results import Assignment, BatchRecorded, WriterMessage
 from wallet_provisioning.actors.seat import ChainSeat
 from wallet_provisioning.actors.settling import Settler
 from wallet_provisioning.actors.waiting import MOMENT, Ask, WaitingRoom, Wave
 from wallet_provisioning.actors.walletset import Prepared, WalletSet, WalletSetOptions
-from wallet_provisioning.actors.writer import Assignment, BatchRecorded, WriterMessage
 from wallet_provisioning.http.circle.answers import CallFailed
 from wallet_provisioning.http.circle.breaker import Permit
 from wallet_provisioning.jobs.chains import Chain

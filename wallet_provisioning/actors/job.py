@@ -14,8 +14,7 @@ from opentelemetry.trace import Span
 
 from wallet_provisioning.actors import spans
 from wallet_provisioning.actors.circle import Provision
-from wallet_provisioning.actors.waiting import Wave
-from wallet_provisioning.actors.writer import (
+from wallet_provisioning.actors.results import (
     Assignment,
     ChainResult,
     Conclude,
@@ -23,6 +22,7 @@ from wallet_provisioning.actors.writer import (
     RecordResults,
     WriterMessage,
 )
+from wallet_provisioning.actors.waiting import Wave
 from wallet_provisioning.jobs import moves
 from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.moves import ClaimedJob

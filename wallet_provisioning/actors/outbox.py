@@ -5,8 +5,7 @@ from datetime import timedelta
 
 from wallet_provisioning.actors import spans
 from wallet_provisioning.actors.calls import Batch, error_type_of, results_of
-from wallet_provisioning.actors.waiting import Ask
-from wallet_provisioning.actors.writer import (
+from wallet_provisioning.actors.results import (
     Assignment,
     AttemptKey,
     BatchId,
@@ -15,6 +14,7 @@ from wallet_provisioning.actors.writer import (
     RecordResults,
     WriterMessage,
 )
+from wallet_provisioning.actors.waiting import Ask
 from wallet_provisioning.jobs.outcomes import Outcome
 from wallet_provisioning.supervision.address import Address
 from wallet_provisioning.supervision.life import Life

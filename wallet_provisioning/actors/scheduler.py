@@ -13,9 +13,9 @@ from uuid import UUID
 
 from wallet_provisioning.actors import spans
 from wallet_provisioning.actors.job import Available, JobMessage, ReportIn, Rest, Work
+from wallet_provisioning.actors.results import Finished
 from wallet_provisioning.actors.shared import Shared
 from wallet_provisioning.actors.waiting import Wave
-from wallet_provisioning.actors.writer import Finished
 from wallet_provisioning.jobs.moves import ClaimedJob
 from wallet_provisioning.store.claims import Claims, claim_jobs
 from wallet_provisioning.store.database import Database

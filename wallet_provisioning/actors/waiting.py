@@ -13,7 +13,7 @@ from uuid import UUID
 
 from opentelemetry.trace import Span
 
-from wallet_provisioning.actors.writer import Assignment
+from wallet_provisioning.actors.results import Assignment
 
 MOMENT = timedelta(milliseconds=20)
 FULL_BATCH = 200

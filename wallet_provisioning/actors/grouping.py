@@ -1,0 +1,118 @@
+"""How the messages of one commit are taken apart and put together; pure, on whatever thread."""
+
+from collections.abc import Collection, Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from uuid import UUID
+
+from wallet_provisioning.actors.results import (
+    Assignment,
+    AttemptKey,
+    ChainResult,
+    Conclude,
+    Finished,
+    RecordResults,
+)
+from wallet_provisioning.jobs.errors import ErrorType
+from wallet_provisioning.jobs.outcomes import Failed, Live, Outcome, Waiting
+from wallet_provisioning.jobs.states import JobStatus
+from wallet_provisioning.store.errors import RowRefusedError
+from wallet_provisioning.store.moves import Moved
+from wallet_provisioning.store.wallets import WalletResult
+
+
+@dataclass(slots=True)
+class Progress:
+    """What is known of a job whose attempt has not ended."""
+
+    assignment: Assignment
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    def is_over(self) -> bool:
+        """Return whether every chain of the job has its outcome."""
+        return all(chain in self.outcomes for chain in self.assignment.job.chains)
+
+
+def identity_of(message: RecordResults | Conclude) -> Hashable:
+    """Return what makes two messages the same: whoever waits for long tells again, and again."""
+    if isinstance(message, Conclude):
+        return ("conclude", message.assignment.job.id, message.assignment.job.epoch)
+    if message.reply_to is not None:
+        return ("batch", message.reply_to.path, message.batch)
+    return tuple(
+        (result.user_id, result.chain, None if result.assignment is None else result.assignment.job.epoch)
+        for result in message.results
+    )
+
+
+def assignments_in(message: RecordResults | Conclude) -> list[Assignment]:
+    """Return the attempts that a message belongs to."""
+    if isinstance(message, Conclude):
+        return [message.assignment]
+    return [result.assignment for result in message.results if result.assignment is not None]
+
+
+def results_in(message: RecordResults | Conclude) -> tuple[ChainResult, ...]:
+    """Return the results that a message brings."""
+    return message.results if isinstance(message, RecordResults) else ()
+
+
+def add_result(touched: dict[AttemptKey, Progress], result: ChainResult) -> None:
+    """Add an outcome; the first one counts, but a wallet that lives is the truth whenever it comes."""
+    if result.assignment is None:
+        return
+    outcomes = touched[result.assignment.key].outcomes
+    if isinstance(result.outcome, Live) or result.chain not in outcomes:
+        outcomes[result.chain] = result.outcome
+
+
+def row_of(result: ChainResult, failing: Collection[UUID]) -> WalletResult | None:
+    """Return what the store keeps of a result; waiting leaves no trace on the wallet.
+
+    `failing` are the jobs that fail in the same transaction.
+    """
+    if isinstance(result.outcome, Waiting):
+        return None
+    job = None if result.assignment is None else result.assignment.job
+    return WalletResult(
+        job_id=result.job_id if job is None else job.id,
+        epoch=None if job is None else job.epoch,
+        user_id=result.user_id,
+        chain=result.chain,
+        outcome=result.outcome,
+        request_id=result.request_id,
+        fails_job_at=job.revision if job is not None and job.id in failing else None,
+    )
+
+
+def pieces_of(message: RecordResults | Conclude) -> list[RecordResults | Conclude]:
+    """Return a message as the smallest ones that can be committed alone."""
+    if isinstance(message, Conclude):
+        return [message]
+    return [RecordResults(results=(result,)) for result in message.results]
+
+
+def as_refused(message: RecordResults | Conclude, error: Exception) -> RecordResults | None:
+    """Return the result as a failure of its chain, where what Circle answered can't be stored.
+
+    A value that the store refuses fails for good; after any other error the wallet is asked for again.
+    """
+    results = results_in(message)
+    if len(results) != 1 or not isinstance(results[0].outcome, Live):
+        return None
+    (result,) = results
+    is_for_good = isinstance(error, RowRefusedError)
+    text = f"wallet {result.outcome.circle_wallet_id} could not be stored: {type(error).__name__}"  # type: ignore[union-attr] # checked above
+    failed = Failed(error_type=ErrorType.VALIDATION if is_for_good else ErrorType.CRASH, message=text)
+    return RecordResults(results=(replace(result, outcome=failed),))
+
+
+def news_of(over: dict[AttemptKey, Progress], moved: Sequence[Moved]) -> Finished:
+    """Return what the scheduler is told of the jobs whose attempt is over."""
+    again = [each.move.due_in for each in moved if each.status is JobStatus.RETRY and each.move.due_in]
+    ended = {each.move.job_id for each in moved}
+    slots = tuple(
+        progress.assignment.slot for progress in over.values() if progress.assignment.job.id in ended
+    )
+    is_queued = any(each.status is JobStatus.QUEUED for each in moved)
+    return Finished(slots=slots, due_in=timedelta() if is_queued else min(again, default=None))
