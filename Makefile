@@ -35,11 +35,8 @@ lint: $(VENV)/development ## look at format and style
 	$(BIN)/ruff check
 
 .PHONY: types
-types: $(VENV)/development ## check types with mypy
+types: $(VENV)/development ## check types with mypy, and with pyright, which brings its own Node program
 	$(BIN)/mypy
-
-.PHONY: pyright
-pyright: $(VENV)/development ## check types with pyright too, which brings its own Node program
 	$(BIN)/pyright
 
 .PHONY: imports

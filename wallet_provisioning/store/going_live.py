@@ -100,26 +100,32 @@ class LiveWallet(Protocol):
     @property
     def user_id(self) -> UUID:
         """Whose it is."""
+        ...
 
     @property
     def chain(self) -> str:
         """On which chain."""
+        ...
 
     @property
     def outcome(self) -> Live | Failed:
         """How it ended: a wallet, here."""
+        ...
 
     @property
     def job_id(self) -> UUID | None:
         """The job that wanted it."""
+        ...
 
     @property
     def epoch(self) -> int | None:
         """In whose hands that was."""
+        ...
 
     @property
     def request_id(self) -> UUID | None:
         """The stored request that asked for it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

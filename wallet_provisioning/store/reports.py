@@ -257,7 +257,7 @@ def _path_of_audit(
         return Path(conditions=(audit_logs.c.user_id == wanted.user_id,)), frozenset({"user_id"})
     if prefix is not None and not any(action.startswith(prefix) for action in tables.ROUTINE_ACTIONS):
         return Actions(names=unusual_actions(connection, prefix)), frozenset({"action_prefix"})
-    if wanted.status not in {None, AuditStatus.SUCCESS}:
+    if wanted.status is not None and wanted.status is not AuditStatus.SUCCESS:
         is_wanted = audit_logs.c.status == wanted.status.value
         return Path(conditions=(tables.NO_SUCCESS, is_wanted)), frozenset({"status"})
     return Path(), frozenset()
