@@ -21,9 +21,10 @@ class Bench:
     options: BudgetOptions = field(default_factory=lambda: BudgetOptions(wallets=3, posts=1, gets=4))
     clock: ManualClock = field(default_factory=ManualClock)
     events: list[Event] = field(default_factory=list)
+    living: Callable[[], int] | None = None
 
     def __post_init__(self) -> None:
-        self.budget = Budget(self.options, clock=self.clock, emit=self.events.append)
+        self.budget = Budget(self.options, clock=self.clock, emit=self.events.append, living=self.living)
 
     @property
     def now(self) -> float:

@@ -284,6 +284,23 @@ def test_daemons_share_the_allowance_and_none_has_more_than_its_part_in_any_wind
     assert bench.run(work)[-1] == pytest.approx(10.0, abs=0.02)
 
 
+def test_a_budget_without_a_pool_follows_the_daemons_that_live() -> None:
+    living = 1
+    bench = Bench(BudgetOptions(wallets=10), living=lambda: living)
+
+    async def work() -> tuple[list[float], list[float]]:
+        nonlocal living
+        alone = [await bench.call() for _ in range(10)]
+        living = 2
+        shared = [await bench.call() for _ in range(11)]
+        return alone, shared
+
+    alone, shared = bench.run(work)
+
+    assert alone[-1] == 0
+    assert shared[-1] == pytest.approx(3.0, abs=0.02)
+
+
 def test_a_share_below_one_call_becomes_a_longer_window() -> None:
     bench = Bench(BudgetOptions(posts=5))
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.http.circle.account import Account
 from wallet_provisioning.http.circle.budget import Budget, BudgetOptions, Kind
-from wallet_provisioning.http.circle.sharing import VALIDITY
+from wallet_provisioning.http.circle.sharing import VALIDITY, Count
 from wallet_provisioning.http.circle.window import CAP
 from wallet_provisioning.intake.broker import InvalidRedisUrlError
 from wallet_provisioning.quota.pool import PoolOptions, RedisPool
@@ -33,12 +33,22 @@ def is_within(budget: BudgetOptions, limits: BudgetOptions) -> bool:
 
 
 def circle_budget(
-    settings: Settings, account: Account, *, database: Database, boot: UUID, clock: Clock, emit: Emit
+    settings: Settings,
+    account: Account,
+    *,
+    database: Database,
+    boot: UUID,
+    clock: Clock,
+    emit: Emit,
+    living: Count | None = None,
 ) -> Budget:
-    """Return the budget, shared over Redis where one is set. Raises `InvalidRedisUrlError`."""
+    """Return the budget: shared over Redis where one is set, else divided by the daemons that live.
+
+    `living` is how many that were at the last heartbeat. Raises `InvalidRedisUrlError`.
+    """
     options = budget_options(settings)
     if settings.redis_url is None:
-        return Budget(options, clock=clock, emit=emit)
+        return Budget(options, clock=clock, emit=emit, living=living)
     try:
         pool = RedisPool(
             PoolOptions(

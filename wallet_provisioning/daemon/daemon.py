@@ -211,6 +211,7 @@ class Daemon:
             boot=self.boot,
             clock=self._clock,
             emit=self.emit,
+            living=lambda: self._shared.census.count,
         )
         client = circle_client(account, self._budget, self._clock, self.emit)
         self._stack.push_async_callback(self._close_on_runtime, client)

@@ -55,8 +55,9 @@ class BudgetOptions:
 class Budget:
     """The account's allowance. Used on one asyncio loop; made on any thread.
 
-    `pool` is where all daemons' allowance is kept, None for a daemon by itself. `count` returns how many
-    daemons live, for the time when the pool is away; it may block.
+    `pool` is where all daemons' allowance is kept; `count` returns how many daemons live, for the time when
+    that is away, and may block. Without a pool `living` returns it, is asked at each call, and must not
+    block; a budget without either keeps the whole allowance.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Budget:
         emit: Emit = unheard,
         pool: Pool | None = None,
         count: Count = alone,
+        living: Count | None = None,
     ) -> None:
         """Start with the whole allowance; nothing is asked of the pool."""
         self._clock = clock
@@ -81,6 +83,8 @@ class Budget:
             lane.on_refusal = self._refused
             lane.on_success = self._gate.pass_
         self._cluster = None if pool is None else self._join(pool, count, window=window)
+        self._living = living if pool is None else None
+        self._daemons = 1
 
     async def take(
         self, kind: Kind, *, chain: str = "-", size: int = 0, background: bool = False
@@ -91,6 +95,8 @@ class Budget:
         `background` behind all others. Calls of one `size` are expected to take equally long. A caller
         that is cancelled uses nothing up.
         """
+        if self._living is not None:
+            self.share_between(self._living())
         return await self._lanes[kind].take(chain=chain, size=size, background=background)
 
     def gate_remaining(self) -> timedelta:
@@ -110,6 +116,9 @@ class Budget:
 
     def share_between(self, daemons: int) -> None:
         """Keep an equal share of the allowance; 1 takes it all back. Call it on the loop."""
+        if daemons == self._daemons:
+            return
+        self._daemons = daemons
         for lane in self._lanes.values():
             lane.share_between(daemons)
 
