@@ -15,9 +15,11 @@ from tests.acceptance.fleet import (
     stale_refusals,
     thaw,
 )
-from tests.acceptance.house import until
+from tests.acceptance.house import House, until
 from tests.acceptance.outside import Circle, assert_one_wallet_each, open_circle
 from tests.servers import PostgresServer
+
+RATE = "wallet_provisioning_circle_budget_rate"
 
 
 @pytest.fixture
@@ -53,6 +55,27 @@ def test_one_is_killed_and_one_stands_still_past_its_lease(
         rescued = rescued_from(fleet, 1)
         assert rescued >= held[boot_of(killed)] + held[boot_of(frozen)]
         assert_one_wallet_each(circle, healthy, 151)
+
+
+def test_without_redis_each_keeps_to_its_share_of_the_limits_at_circle(
+    tmp_path: Path, circle: Circle, postgres: PostgresServer
+) -> None:
+    with open_fleet(tmp_path, postgres.create_database(), circle, CIRCLE_WALLET_RATE="12") as fleet:
+        first, second = fleet.start(2)
+        until(lambda: shares(fleet, first, 2), 60, first.tail)
+        until(lambda: shares(fleet, second, 2), 60, second.tail)
+
+        second.terminate()
+
+        until(lambda: shares(fleet, first, 1), 60, first.tail)
+
+
+def shares(fleet: Fleet, house: House, daemons: int) -> bool | None:
+    """Return whether a daemon keeps to its part, as it knows it since its last call."""
+    fleet.accept()
+    lines = house.client.get("/metrics").text.splitlines()
+    rates = [line for line in lines if line.startswith(RATE) and 'kind="wallets"' in line]
+    return [float(line.rsplit(" ", 1)[1]) for line in rates] == [12 / daemons] or None
 
 
 def all_hold(fleet: Fleet) -> dict[str, int] | None:
