@@ -1,12 +1,14 @@
 """One fault in a small life, at every place where there can be one: what the tests only sample."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from random import Random
 
-from tests.simulation.cases import quiet_life, small_world
-from tests.simulation.lives import Blow, Cut, live_through
+from tests.simulation.cases import Place, quiet_life, small_world
+from tests.simulation.lives import LATE, Blow, Cut, live_through
 from tests.simulation.world import World
+from wallet_provisioning.supervision.places import ROOT
 from wallet_provisioning.supervision.simfaults import INSIDE, Fault, Harm
 
 _SIZES = (1, 2, 3)
@@ -15,26 +17,56 @@ _PAUSES = (timedelta(seconds=1), timedelta(seconds=30))
 _STRIDE = {1: 1, 2: 5, 3: 9}
 
 
-def lives(seed: int) -> Iterator[tuple[str, World, tuple[Cut, ...]]]:
-    """Yield the worlds of a seed that suffer one fault each, with what is done to it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One life, and the one thing that goes wrong in it."""
+
+    name: str
+    seed: int
+    places: Mapping[Place, Fault] = field(default_factory=dict)
+    cuts: tuple[Cut, ...] = ()
+    size: int = 1
+
+    def live(self) -> tuple[World, list[str]]:
+        """Live through it; returns the world, which is closed, and what went wrong in it."""
+        world = small_world(self.seed, self.places, size=self.size)
+        found = live_through(world, self.cuts)
+        return world, [each for each in found if each != LATE or not self._lost_the_stop(world)]
+
+    def _lost_the_stop(self, world: World) -> bool:
+        """Return whether the outside's word to stop was lost: then the time for the stop is what ends it."""
+        return any(
+            boundary.path == ROOT
+            and boundary.message == "Stop"
+            and self.places.get((boundary.path, boundary.number)) == Fault(harm=Harm.LOSE)
+            for daemon in world.daemons
+            for boundary in daemon.runtime.trace
+        )
+
+
+def cases(seed: int) -> list[Case]:
+    """Return all of a seed, in an order drawn from it: who has time for some saw some of everything."""
+    found = [*_faulty(seed), *_struck(seed)]
+    Random(seed).shuffle(found)
+    return found
+
+
+def _faulty(seed: int) -> Iterator[Case]:
     quiet = quiet_life(seed)
     for boundary in quiet.boundaries:
         place = (boundary.path, boundary.number)
         for fault in _faults():
-            yield f"{fault} at {boundary}", small_world(seed, {place: fault}), ()
+            yield Case(name=f"{fault} at {boundary}", seed=seed, places={place: fault})
         for at, name in enumerate(quiet.points[boundary], start=1):
             for fault in _faults():
                 if fault.harm in INSIDE:
-                    world = small_world(seed, {place: replace(fault, at=at)})
-                    yield f"{fault} at {boundary}, {name}", world, ()
+                    places = {place: replace(fault, at=at)}
+                    yield Case(name=f"{fault} at {boundary}, {name}", seed=seed, places=places)
+
+
+def _struck(seed: int) -> Iterator[Case]:
     for cut, size in _cuts(seed):
-        yield f"{cut}, of {size} daemons", small_world(seed, size=size), (cut,)
-
-
-def breaches_everywhere(seed: int) -> Iterator[tuple[str, World, list[str]]]:
-    """Live through them all; yields what was done, the world, and what went wrong in it."""
-    for name, world, cuts in lives(seed):
-        yield name, world, live_through(world, cuts)
+        yield Case(name=f"{cut}, of {size} daemons", seed=seed, cuts=(cut,), size=size)
 
 
 def _faults() -> Iterator[Fault]:

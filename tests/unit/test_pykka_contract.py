@@ -1,9 +1,11 @@
 """What supervision/ relies on in pykka, and the traps that it closes. Red here: look again at the seam."""
 
 import asyncio
+import gc
 import logging
 import queue
 import threading
+import weakref
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
@@ -48,51 +50,27 @@ def no_actors_left() -> Iterator[None]:
     logging.getLogger("pykka").setLevel(logging.NOTSET)
 
 
-class Letter:
-    """Not pykka's envelope, only the two fields that its loop reads."""
-
-    def __init__(self, message: object) -> None:
-        self.message = message
-        self.reply_to = None
-
-
-class Inbox:
-    """Another inbox than pykka's own."""
-
-    def __init__(self) -> None:
-        self.letters: queue.Queue[Any] = queue.Queue()
-        self.asked_empty = threading.Event()
-
-    def get(self) -> Any:
-        return self.letters.get()
-
-    def put(self, envelope: object, /) -> None:
-        self.letters.put(envelope)
-
-    def empty(self) -> bool:
-        self.asked_empty.set()
-        return True
-
-
 class Ported(Plain):
     """An actor whose inbox was assigned after `super().__init__()`."""
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, inbox: "queue.SimpleQueue[Any]") -> None:
         super().__init__()
-        self.actor_inbox = inbox
-        self.actor_ref.actor_inbox = inbox
+        self.actor_inbox = self.actor_ref.actor_inbox = inbox
+        self.threads: queue.Queue[threading.Thread] = queue.Queue()
 
-    def on_receive(self, message: object) -> object:
-        super().on_receive(message)
-        if message == "leave":
-            pykka.ActorRegistry.unregister(self.actor_ref)
-            self.actor_stopped.set()
-        return None
+    def on_start(self) -> None:
+        self.threads.put(threading.current_thread())
 
 
 def actor_of(ref: pykka.ActorRef[Any]) -> Plain:
     actor: Plain | None = ref._actor_weakref()
     assert actor is not None
+    return actor
+
+
+def ported(ref: pykka.ActorRef[Any]) -> Ported:
+    actor = actor_of(ref)
+    assert isinstance(actor, Ported)
     return actor
 
 
@@ -115,38 +93,32 @@ def test_an_error_of_the_constructor_comes_out_of_start() -> None:
         Ported.start()
 
 
-def test_the_loop_reads_the_inbox_that_was_assigned_and_of_a_letter_only_two_fields() -> None:
-    inbox = Inbox()
+def test_tells_and_the_loop_go_through_the_inbox_that_was_assigned() -> None:
+    inbox = queue.SimpleQueue[Any]()
     ref = Ported.start(inbox)
-
-    inbox.letters.put(Letter("hello"))
+    ref.tell("hello")
 
     assert actor_of(ref).seen.get(timeout=_PATIENCE) == "hello"
 
 
-def test_setting_actor_stopped_ends_the_loop_after_the_message_in_hand_and_teardown_asks_empty() -> None:
-    inbox = Inbox()
-    ref = Ported.start(inbox)
-    inbox.letters.put(Letter("leave"))
-    inbox.letters.put(Letter("never read"))
+def test_a_stop_goes_that_way_too_and_ends_the_thread_after_the_message_in_hand() -> None:
+    ref = Ported.start(queue.SimpleQueue[Any]())
+    actor = ported(ref)
+    ref.tell("first")
+    actor.stop()
+    actor.threads.get(timeout=_PATIENCE).join(_PATIENCE)
 
-    assert inbox.asked_empty.wait(_PATIENCE)
-    assert inbox.letters.qsize() == 1
+    assert actor.seen.get_nowait() == "first"
     assert not ref.is_alive()
     assert pykka.ActorRegistry.get_by_urn(ref.actor_urn) is None
+    with pytest.raises(pykka.ActorDeadError):
+        ref.tell("refused")
 
 
 def test_the_actors_thread_is_a_daemon_if_the_class_says_so() -> None:
-    inbox = Inbox()
-    threads: queue.Queue[threading.Thread] = queue.Queue()
+    ref = Ported.start(queue.SimpleQueue[Any]())
 
-    class Tells(Ported):
-        def on_start(self) -> None:
-            threads.put(threading.current_thread())
-
-    Tells.start(inbox)
-
-    assert threads.get(timeout=_PATIENCE).daemon
+    assert ported(ref).threads.get(timeout=_PATIENCE).daemon
 
 
 # The traps.
@@ -218,3 +190,22 @@ def test_what_was_told_to_an_actor_that_dies_vanishes_silently() -> None:
     assert actor.seen.empty()
     with pytest.raises(pykka.ActorDeadError):
         ref.tell("refused")
+
+
+def test_the_loop_keeps_the_last_message_until_the_next_one_comes() -> None:
+    class Heavy:
+        """Something that should not be kept."""
+
+    ref = Plain.start()
+    kept = weakref.ref(heavy := Heavy())
+    ref.tell([heavy])
+    actor_of(ref).seen.get(timeout=_PATIENCE)
+    del heavy
+    gc.collect()
+    assert kept() is not None
+    for _ in range(2):
+        ref.tell("next")
+        actor_of(ref).seen.get(timeout=_PATIENCE)
+    gc.collect()
+
+    assert kept() is None

@@ -5,12 +5,13 @@ from datetime import timedelta
 from typing import ClassVar
 
 from tests.support_supervision import AT_ONCE, Note, Script, Trial, Worker, busy, crash
-from wallet_provisioning.supervision.actor import recipe
+from wallet_provisioning.supervision.actor import Recipe, recipe
 from wallet_provisioning.supervision.child import Child
 from wallet_provisioning.supervision.incidents import ChildEnded, Incident
-from wallet_provisioning.supervision.life import Ended
+from wallet_provisioning.supervision.life import Ended, Life
 from wallet_provisioning.supervision.orders import SupervisorMessage
 from wallet_provisioning.supervision.restarts import Delay, Restart, Strategy
+from wallet_provisioning.supervision.runtime import ThreadRuntime
 from wallet_provisioning.supervision.snapshot import ChildState, EndReason
 from wallet_provisioning.supervision.supervisor import Policy, Supervisor
 
@@ -180,6 +181,43 @@ def test_a_child_that_was_starting_is_neither_started_twice_nor_forgotten() -> N
 
         assert trial.noted("sub/b", 1).incarnation == 2
         assert trial.root.view("sub/b").state is ChildState.RUNNING
+
+
+class SlowRuntime(ThreadRuntime):
+    """Has taken every start of one actor, whose thread begins when it is let."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+        self._held: list[tuple[Recipe, Life]] = []
+
+    def launch(self, recipe: Recipe, life: Life) -> None:
+        if life.path == self._path:
+            self._held.append((recipe, life))
+        else:
+            super().launch(recipe, life)
+
+    def let(self) -> int:
+        for each in self._held:
+            super().launch(*each)
+        return len(self._held)
+
+
+def test_a_child_whose_thread_has_not_begun_is_not_started_twice() -> None:
+    with Trial() as trial:
+        trial.runtime.loop.close()
+        trial.runtime = runtime = SlowRuntime("sub/a")
+        trial.start(trial.supervisor("sub", trial.worker("a")))
+        trial.idle("sub")
+        trial.root.kill("sub", hang=False, reason="a test")
+        trial.ended("sub")
+        trial.idle("/")
+        trial.idle("sub")
+
+        assert trial.root.view("sub").incarnation == 2
+        assert runtime.let() == 1
+        trial.started("sub", 2)
+        assert trial.root.view("sub/a").incarnation == 1
 
 
 def test_a_child_that_was_being_stopped_for_a_restart_is_started_by_the_successor() -> None:

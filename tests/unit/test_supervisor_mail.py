@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support_supervision import AT_ONCE, Note, Script, Trial, Worker, busy, crash
+from tests.support_supervision import AT_ONCE, Do, Note, Script, Trial, Worker, busy, crash
 from wallet_provisioning.supervision.incidents import ChildEnded, ChildStopped, Incident, Undeliverable
 from wallet_provisioning.supervision.orders import (
     AddChild,
@@ -17,6 +17,7 @@ from wallet_provisioning.supervision.orders import (
     Removed,
     RestartChild,
 )
+from wallet_provisioning.supervision.places import Places
 from wallet_provisioning.supervision.reply import Reply
 from wallet_provisioning.supervision.restarts import Intensity, Restart, Strategy
 from wallet_provisioning.supervision.snapshot import EndReason
@@ -185,6 +186,40 @@ def test_a_tree_that_gives_up_tells_what_it_loses() -> None:
         trial.ends.wait_until(bool)
 
         assert lost(trial) == [Undeliverable(path="sub/a", message="Note")]
+
+
+def test_a_root_that_is_killed_tells_what_is_lost_with_it_and_of_nothing_twice() -> None:
+    with Trial() as trial:
+        trial.start(trial.supervisor("sub", trial.worker("a", drain=_LONG)), trial.worker("b"))
+        trial.started("b")
+        trial.address("sub/a").tell(Do(act=trial.hang))
+        trial.noted("sub/a", "hangs")
+        trial.address("sub/a").tell(Note(value=1))
+        trial.root.kill("/", hang=False, reason="a test")
+        (why,) = trial.ends.wait_until(bool)
+
+        assert "a test" in str(why)
+        assert lost(trial) == [Undeliverable(path="sub/a", message="Note")]
+        assert [view.dead_letters for view in trial.root.views()] == [0, 0, 1, 0]
+        assert trial.ended("sub/a").reason is EndReason.HANG
+        assert [heard.path for heard in trial.heard.all() if isinstance(heard, ChildEnded)] == ["sub/a"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_tree_ends_whatever_its_observer_does() -> None:
+    def fail(_incident: Incident) -> None:
+        raise ValueError
+
+    with Trial() as trial:
+        trial.places = Places(trial.clock, fail)
+        trial.start(trial.worker("a"))
+        trial.started("a")
+        trial.address("a").tell(Do(act=trial.hang))
+        trial.noted("a", "hangs")
+        trial.address("a").tell(Note(value=1))
+        trial.root.kill("/", hang=False, reason="a test")
+
+        assert "a test" in str(trial.ends.wait_until(bool)[0])
 
 
 async def test_a_child_that_was_refused_while_it_started_does_not_come_back_with_its_supervisor() -> None:

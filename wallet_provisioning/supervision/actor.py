@@ -1,9 +1,7 @@
-"""The base of every actor: pykka's loop with the traps of its failure path closed.
+"""The base of every actor: one life, from its start to its end, on a thread that a runtime finds for it.
 
-What pykka 4.5 does with an exception depends on how the message came in; an error in `on_start`
-leaves a reference that looks alive, and a `BaseException` stops every actor of the process. So the
-hooks that pykka calls are total here: they catch everything, report it to the supervisor and end this
-actor alone. Messages come by `Address.tell` only.
+Whatever a hook raises is caught here, reported to the supervisor, and ends this actor alone. Messages come
+by `Address.tell` only.
 """
 
 import threading
@@ -12,14 +10,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
-import pykka
 from opentelemetry import trace
 
 from wallet_provisioning.supervision.address import Address, OwnAddress
 from wallet_provisioning.supervision.controls import Control, Describe, Kill, KilledError, Stop
-from wallet_provisioning.supervision.inbox import Inbox
 from wallet_provisioning.supervision.inspection import Described, plain
-from wallet_provisioning.supervision.letters import REVOKED, Passing
+from wallet_provisioning.supervision.letters import Letter, Passing
 from wallet_provisioning.supervision.life import Ended, Life, Report, Started, Stopped
 from wallet_provisioning.supervision.showing import ACTING, describe, show
 from wallet_provisioning.supervision.snapshot import EndReason
@@ -31,7 +27,7 @@ M = TypeVar("M")
 P = ParamSpec("P")
 
 
-class Actor(pykka.ThreadingActor, Generic[M]):
+class Actor(Generic[M]):
     """An actor. Subclasses take a `Life` first, assign in `__init__`, and act in the hooks below.
 
     What begins with two underscores is no name of a subclass's own, so none can be taken by accident.
@@ -39,8 +35,6 @@ class Actor(pykka.ThreadingActor, Generic[M]):
     Every hook runs on the actor's own thread, one at a time, and may raise: the incarnation then ends
     and its supervisor decides what follows. `__init__` runs on the supervisor's thread.
     """
-
-    use_daemon_thread = True
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401 - handed on as it comes
         """Raise `TypeError` for a class that would replace what only the base may say, be it by accident."""
@@ -52,11 +46,8 @@ class Actor(pykka.ThreadingActor, Generic[M]):
 
     def __init__(self, life: Life) -> None:
         """Join the mailbox that the child owns."""
-        super().__init__()
         self.life = life
         self.__port = life.port
-        self.actor_inbox = Inbox(life)
-        self.actor_ref.actor_inbox = self.actor_inbox
         self.__is_stopping = False
         self.__is_announced = False
 
@@ -127,34 +118,45 @@ class Actor(pykka.ThreadingActor, Generic[M]):
         """
         return other.watch(self.__own())
 
-    # What pykka calls. Nothing leaves these three by an exception.
+    # What a runtime calls. Nothing leaves these by an exception.
 
-    def on_start(self) -> None:
+    def live(self) -> None:
+        """Live this incarnation from its start to its end, on the thread that calls."""
+        try:
+            self.begin()
+            take, port, act_on = self.life.mailbox.take, self.__port, self.act_on
+            while (letter := take(port)) is not None:
+                act_on(letter)
+        finally:
+            self.leave()
+
+    def begin(self) -> None:
         """Run `started` and report how it went; an incarnation that was replaced meanwhile only leaves."""
         thread = threading.current_thread()
         thread.name = self.life.path
         self.__port.thread = thread
         if not self.life.is_current():
-            self.__leave()
+            self.leave()
             return
         try:
             self.started()
             self.__announce_when_ready()
-        except BaseException as error:  # noqa: BLE001 - pykka would leave a dead actor that looks alive
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it ends this actor alone
             self.__end_by(error, None)
 
-    def on_receive(self, message: object) -> None:
+    def act_on(self, letter: Letter) -> None:
         """Handle one letter in the context that it was sent in."""
-        if message is REVOKED:
-            self.__leave()
-            return
-        context = self.__port.in_hand[0].context
         try:
-            context.run(self.__handle, message)
-        except BaseException as error:  # noqa: BLE001 - pykka would stop every actor of the process
-            context.run(self.__end_by, error, message)
+            letter.context.run(self.__handle, letter.message)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it ends this actor alone
+            letter.context.run(self.__end_by, error, letter.message)
 
-    def __handle(self, message: Any) -> None:  # noqa: ANN401 - an address takes only M, pykka's loop takes all
+    def leave(self) -> None:
+        """End: nothing is served or reported any more. Who has left may leave again."""
+        self.life.mailbox.revoke(self.__port)
+        self.__port.is_over = True
+
+    def __handle(self, message: Any) -> None:  # noqa: ANN401 - an address takes only M, a lane takes all
         ACTING.set(self.life.path)
         if isinstance(message, Control):
             self.__obey(message)
@@ -213,7 +215,7 @@ class Actor(pykka.ThreadingActor, Generic[M]):
         self.stopped()
         self.__port.passing = Passing()
         self.__report(Stopped(child=self.life.child, incarnation=self.life.incarnation))
-        self.__leave()
+        self.leave()
 
     def __end_by(self, error: BaseException, message: object | None) -> None:
         try:
@@ -221,7 +223,7 @@ class Actor(pykka.ThreadingActor, Generic[M]):
             self.__port.passing = Passing(ended.reason, ended.error)
             self.__report(ended)
         finally:
-            self.__leave()
+            self.leave()
 
     def __account_of(self, error: BaseException, message: object | None) -> Ended:
         span = trace.get_current_span().get_span_context()
@@ -246,12 +248,6 @@ class Actor(pykka.ThreadingActor, Generic[M]):
 
     def __own(self) -> OwnAddress:
         return OwnAddress(self.life.path, self.life.mailbox, self.__port)
-
-    def __leave(self) -> None:
-        self.life.mailbox.revoke(self.__port)
-        self.__port.is_over = True
-        pykka.ActorRegistry.unregister(self.actor_ref)
-        self.actor_stopped.set()
 
 
 _HOOKS = frozenset({"started", "is_ready", "receive", "stopping", "is_drained", "stopped", "describe"})

@@ -38,17 +38,26 @@ class Cell:
 
     Its supervisor alone changes it, while it leads the family; any thread may look. `is_finished` says
     that the child ended and its kind of restart wants it to stay so; `is_guest` that it came at run time,
-    so that nothing of it stays when it has ended for good; `is_leaving` that it is to be removed.
+    so that nothing of it stays when it has ended for good; `is_leaving` that it is to be removed. `observe`
+    is the observer of its tree, for what no supervisor lives to tell.
     """
 
     def __init__(
-        self, path: str, spec: Child, address: Address[Any], mailbox: Mailbox, dead_letters: DeadLetters
+        self,
+        path: str,
+        spec: Child,
+        address: Address[Any],
+        mailbox: Mailbox,
+        dead_letters: DeadLetters,
+        *,
+        observe: Callable[[Incident], None],
     ) -> None:
         """Make the cell of a child that was never started."""
         self.path = path
         self.spec = spec
         self.address = address
         self.mailbox = mailbox
+        self.observe = observe
         self.state = ChildState.STOPPED
         self.incarnation = 0
         self.restarts = 0
@@ -98,8 +107,8 @@ class Cell:
         )
 
     def has_begun(self) -> bool:
-        """Return whether the present incarnation's thread was ever there."""
-        return self._port is not None and self._port.thread is not None
+        """Return whether the present incarnation lives, or is about to without anybody's help."""
+        return self._port is not None and (self._port.is_launched or self._port.thread is not None)
 
     def lost_word(self, clock: Clock) -> Report | None:
         """Return what the present incarnation said that was not noted, or that it ended unsaid; else None.
@@ -288,7 +297,7 @@ class Cell:
             error=error,
             message=_message_of(port),
             held=port.held,
-            stack=stack_of(port.thread),
+            stack=_stack_of(port),
             at=clock.now(),
             trace_id=trace_id_of(port.in_hand[0].context) if port.in_hand else None,
             shown=show(port.in_hand[0].message) if port.in_hand else None,
@@ -298,6 +307,12 @@ class Cell:
         """Count an incarnation until its thread ends; one that never began ends as it begins."""
         if port.thread is not None and not port.is_dead():
             self._zombies = [*(each for each in self._zombies if not each.is_dead()), port]
+
+
+def _stack_of(port: Port) -> str:
+    """Return where an incarnation's thread stands; once it is over the thread may serve another."""
+    stack = stack_of(port.thread)
+    return "" if port.is_over else stack
 
 
 def _message_of(port: Port) -> str | None:

@@ -4,7 +4,6 @@ import threading
 from contextvars import Context
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import ClassVar, Self
 
 from wallet_provisioning.supervision.snapshot import EndReason
 
@@ -19,7 +18,7 @@ class Lane(IntEnum):
 
 @dataclass(slots=True)
 class Letter:
-    """A message on its way, in the shape that pykka's loop expects of an envelope.
+    """A message on its way.
 
     `put_at` is a reading of the clock's seconds: a `timedelta` here would cost a third of the throughput.
     """
@@ -27,27 +26,11 @@ class Letter:
     message: object
     context: Context
     put_at: float
-    reply_to: ClassVar[None] = None
 
 
 @dataclass(slots=True)
 class OwnLetter(Letter):
     """A letter that an incarnation sent to itself; no other may read it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Revoked:
-    """What a port is served once it no longer holds the mailbox: its actor ends. It is its own envelope."""
-
-    reply_to: ClassVar[None] = None
-
-    @property
-    def message(self) -> Self:
-        """What the actor is given."""
-        return self
-
-
-REVOKED = Revoked()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +47,8 @@ class Port:
 
     `in_hand` are the letters being handled since `busy_since`; `held` is what the actor works on
     across messages since `held_since` (both readings of the clock's seconds). All are written by the
-    actor's thread and read by any. `thread` is None until the incarnation's thread has begun.
+    actor's thread and read by any. `is_launched` once the runtime has taken the incarnation; `thread` is
+    None until it has begun, and may live on with another one: `is_over` says that this one has ended.
     `passing` is set before the port is revoked by whoever knows how the incarnation ends.
     """
 
@@ -73,6 +57,7 @@ class Port:
     busy_since: float | None = None
     held: object | None = None
     held_since: float | None = None
+    is_launched: bool = False
     thread: threading.Thread | None = None
     is_loud: bool = False
     is_over: bool = False

@@ -35,12 +35,12 @@ from datetime import timedelta
 
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.supervision.bounds import Bound, make_room
-from wallet_provisioning.supervision.letters import REVOKED, Lane, Letter, OwnLetter, Passing, Port, Revoked
+from wallet_provisioning.supervision.letters import Lane, Letter, OwnLetter, Passing, Port
 from wallet_provisioning.supervision.snapshot import EndReason
 from wallet_provisioning.supervision.tracing import MessageTrace, TracedMessage
 from wallet_provisioning.supervision.watching import Change, Down, Watcher, Watches
 
-__all__ = ["REVOKED", "Lane", "Letter", "Mailbox", "OwnLetter", "Port", "Revoked"]
+__all__ = ["Lane", "Letter", "Mailbox", "OwnLetter", "Port"]
 
 _WORK = Lane.WORK
 
@@ -135,20 +135,21 @@ class Mailbox:
         change.tell()
         return port
 
-    def take(self, port: Port) -> Letter | Revoked:
-        """Return the next message, waiting for one; `REVOKED` once the port holds it no longer."""
-        while (taken := self.take_now(port)) is None:
+    def take(self, port: Port) -> Letter | None:
+        """Return the next message, waiting for one; None once the port holds the mailbox no longer."""
+        while (letter := self.take_now(port)) is None and self._holder is port:
             port.gate.acquire()
-        return taken
+        return letter
 
-    def take_now(self, port: Port) -> Letter | Revoked | None:
-        """Return the next message; None where none waits: then the port is parked at its gate.
+    def take_now(self, port: Port) -> Letter | None:
+        """Return the next message; None where none waits, or where the port is served no more.
 
-        Whatever concerns a parked port opens the gate once. It is taken (`acquire`) before the next look.
+        One that is served is parked at its gate then. Whatever concerns a parked port opens the gate once. It
+        is taken (`acquire`) before the next look.
         """
         with self._lock:
             if self._holder is not port:
-                return REVOKED
+                return None
             if self._trace is not None:
                 self._trace.note_handled(self._seconds())
             lane = self._control or self._news or self._served

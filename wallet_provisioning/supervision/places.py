@@ -58,7 +58,8 @@ class Places:
         """Return the cell of a child at a path."""
         mailbox = self._mailbox(path)
         mailbox.limit(child.bound, None if child.bound is None else partial(self._overflown, mailbox))
-        return Cell(path, child, self.address(path), mailbox, self.dead_letters)
+        address = self.address(path)
+        return Cell(path, child, address, mailbox, self.dead_letters, observe=self._observe)
 
     def _mailbox(self, path: str) -> Mailbox:
         known = self._mailboxes.get(path) or self._former.get(path) or self._make_mailbox(self._clock, path)

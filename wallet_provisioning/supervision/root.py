@@ -20,7 +20,7 @@ class Root:
     `on_start` is called once all that is below runs, on the thread of the root supervisor. `on_end` is
     called once, on the thread of the actor that ended (or that called `look`, if it hung):
     with None after a stop that was asked for, else with the reason why the tree gave up. What still
-    runs below by then is cut off from its mailbox.
+    runs below by then is cut off from its mailbox, and the observer was told of that and of what waited.
     """
 
     def __init__(
@@ -100,6 +100,11 @@ class Root:
                 self._end(f"the root supervisor ended: {report.error}")
 
     def _end(self, why: str | None) -> None:
-        if self._has_ended.acquire(blocking=False):  # never released: there is one end
-            self._cell.lose(self._clock)
+        if not self._has_ended.acquire(blocking=False):  # never released: there is one end
+            return
+        self._cell.state = ChildState.STOPPED  # so it is not taken for one that is cut off itself
+        try:
+            for incident in self._cell.lose(self._clock):
+                self._cell.observe(incident)
+        finally:
             self._on_end(why)

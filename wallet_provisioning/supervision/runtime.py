@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from wallet_provisioning.supervision.address import Address
+from wallet_provisioning.supervision.hosts import Spares
 
 if TYPE_CHECKING:
     from wallet_provisioning.supervision.actor import Recipe
@@ -49,6 +50,7 @@ class ThreadRuntime:
         self._thread = threading.Thread(target=self._run, name="io", daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closing = False
+        self._spares = Spares()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -60,15 +62,16 @@ class ThreadRuntime:
         self._thread.start()
 
     def stop(self) -> None:
-        """Cancel what still runs and end the loop's thread; waits for up to five seconds."""
+        """Let spare threads go, cancel what still runs and end the loop's thread; waits for five seconds."""
+        self._spares.close()
         if not self._thread.is_alive():
             return
         self._loop.call_soon_threadsafe(self._cancel_all)
         self._thread.join(_CLOSING.total_seconds())
 
     def launch(self, recipe: "Recipe", life: "Life") -> None:
-        """Start an incarnation on a thread of its own."""
-        recipe.actor.start(life, *recipe.arguments, **recipe.options)
+        """Start an incarnation on a thread of its own, a spare one where there is one."""
+        self._spares.host(recipe.actor(life, *recipe.arguments, **recipe.options).live)
 
     def later(self, delay: timedelta, address: Address[M], message: M) -> Callable[[], None]:
         """Tell a message after a delay, from the loop's thread."""

@@ -6,6 +6,7 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from wallet_provisioning.supervision.letters import Letter
 from wallet_provisioning.supervision.life import Life
 from wallet_provisioning.supervision.simeffects import Aside, Effects
 from wallet_provisioning.supervision.simfaults import (
@@ -45,7 +46,7 @@ class Incarnation:
     pace: float
     stepped_at: float
     stage: Stage = Stage.NEW
-    taken: object = None
+    taken: Letter | None = None
     aside: Aside | None = None
     passed: list[str] = field(default_factory=list)
 
@@ -106,4 +107,3 @@ class Incarnation:
     def _lose_thread(self) -> None:
         """Be one whose thread ended over the report of its own end."""
         self.life.port.is_over = True
-        self.actor.actor_stopped.set()

@@ -26,7 +26,7 @@ from wallet_provisioning.clock import Clock, ManualClock
 from wallet_provisioning.supervision.actor import Actor, Recipe
 from wallet_provisioning.supervision.address import Address
 from wallet_provisioning.supervision.controls import Kill
-from wallet_provisioning.supervision.letters import Lane, Letter, OwnLetter, Revoked
+from wallet_provisioning.supervision.letters import Lane, Letter, OwnLetter
 from wallet_provisioning.supervision.life import Life
 from wallet_provisioning.supervision.mailbox import Mailbox
 from wallet_provisioning.supervision.simeffects import Effects, SimMailbox
@@ -95,7 +95,8 @@ class SimRuntime:
 
     def launch(self, recipe: Recipe, life: Life) -> None:
         """Make an incarnation, which is stepped from now on; what its constructor raises comes out here."""
-        actor = _breakable(recipe.actor)(life, *recipe.arguments, **recipe.options)
+        kind = _breakable(recipe.actor)  # type: ignore[arg-type] # every class can be hashed
+        actor = kind(life, *recipe.arguments, **recipe.options)
         pace = self.chance.choice(_PACES)
         self._incarnations.append(Incarnation(actor, life, pace, self.clock.seconds()))
 
@@ -214,7 +215,7 @@ class SimRuntime:
                 self._hand_over(one)
             case _:
                 self._look(one)
-        if one.actor.actor_stopped.is_set():
+        if one.life.port.is_over:
             self._leave(one)
 
     def _leave(self, one: Incarnation) -> None:
@@ -236,37 +237,36 @@ class SimRuntime:
         """Take a message, if one waits, and see what becomes of it."""
         if one.stage is Stage.PARKED:
             one.life.port.gate.acquire(blocking=False)
-        taken = one.life.mailbox.take_now(one.life.port)
-        one.stage = Stage.PARKED if taken is None else Stage.AWAKE
-        match taken:
-            case Revoked():
-                self._act(one, taken)
-            case Letter():
-                self._meet(one, taken)
+        letter = one.life.mailbox.take_now(one.life.port)
+        one.stage = Stage.PARKED if letter is None else Stage.AWAKE
+        if letter is not None:
+            self._meet(one, letter)
+        elif not one.life.is_current():
+            one.actor.leave()
 
     def _meet(self, one: Incarnation, letter: Letter) -> None:
         fault = self._fault_at(one, _boundary(one.life, self._count(one), letter))
         if isinstance(letter.message, Kill) and letter.message.hang:
-            self._get_stuck(one, Fault(harm=Harm.HANG), letter.message)
+            self._get_stuck(one, Fault(harm=Harm.HANG), letter)
             return
         match None if fault is None or fault.at else fault.harm:
             case Harm.HANG:
-                self._get_stuck(one, fault or Fault(harm=Harm.HANG), letter.message)
+                self._get_stuck(one, fault or Fault(harm=Harm.HANG), letter)
             case Harm.LOSE:
                 pass
             case Harm.DIE:
                 self.effects.has_died = True
             case Harm.KILL:
-                self._act(one, letter.message)
+                self._act(one, letter)
                 kill = Kill(hang=False, reason="a schedule of faults wanted it")
                 one.life.mailbox.put(Lane.CONTROL, kill, copy_context())
             case _:
-                self._act(one, letter.message, fault)
+                self._act(one, letter, fault)
 
-    def _get_stuck(self, one: Incarnation, fault: Fault, message: object) -> None:
-        if message is None:
+    def _get_stuck(self, one: Incarnation, fault: Fault, letter: Letter | None) -> None:
+        if letter is None:
             one.life.port.thread = threading.current_thread()  # its thread is there, and stands in `started`
-        one.taken = message
+        one.taken = letter
         self._stand_still(one, fault)
 
     def _stand_still(self, one: Incarnation, fault: Fault) -> None:
@@ -276,25 +276,25 @@ class SimRuntime:
 
     def _hand_over(self, one: Incarnation) -> None:
         """Let one that was stuck go on with what it had taken, be it a zombie by now."""
-        message, one.taken = one.taken, None
+        letter, one.taken = one.taken, None
         self._note(f"{one.life.path} goes on")
         one.stage = Stage.AWAKE
         if one.aside is not None:
             one.go_on(self.effects, None)
-        elif message is None:
+        elif letter is None:
             self._start(one)
         else:
-            self._act(one, message)
+            self._act(one, letter)
 
     def _start(self, one: Incarnation, fault: Fault | None = None) -> None:
         thread = threading.current_thread()
         name = thread.name
         one.stage = Stage.AWAKE
-        self._run_hook(one, one.actor.on_start, fault)
+        self._run_hook(one, one.actor.begin, fault)
         thread.name = name
 
-    def _act(self, one: Incarnation, message: object, fault: Fault | None = None) -> None:
-        self._run_hook(one, partial(one.actor.on_receive, message), fault)
+    def _act(self, one: Incarnation, letter: Letter, fault: Fault | None = None) -> None:
+        self._run_hook(one, partial(one.actor.act_on, letter), fault)
 
     def _run_hook(self, one: Incarnation, hook: Callable[[], None], fault: Fault | None) -> None:
         if not one.run(hook, fault, self.effects) and fault is not None:

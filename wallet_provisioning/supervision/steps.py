@@ -60,6 +60,7 @@ class Steps:
     def _launch(self, cell: Cell, life: Life) -> None:
         try:
             self._life.runtime.launch(cell.spec.recipe, life)
+            life.port.is_launched = True
         except Exception as error:  # noqa: BLE001 - a constructor's error is the child's, not ours
             life.report(cell.failed_to_start(life, error))
 
