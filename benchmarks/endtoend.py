@@ -3,33 +3,36 @@
 Three chains a job. A round fills the queue, starts a daemon on it, lets it get warm and counts in the
 middle: neither the start nor the emptying queue is in the figures. PostgreSQL waits for its disk. The
 peers do the same work in the same rounds, each in an environment of its own; one that can't be installed
-is named in the notes. The reference is the fastest of them, found by one run of
-each before the rounds; the hand-written limit, which keeps no promise, can't be it.
+is named in the notes. The reference is the fastest of them over all rounds; the hand-written limit, which
+keeps no promise, can't be it.
 """
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.backlog import CHAINS, PostgresBacklogs, SqliteBacklogs
-from benchmarks.harness import Figures, Metric, Report, Side, compare
+from benchmarks.backlog import PostgresBacklogs, SqliteBacklogs
+from benchmarks.daemons import daemon_environment
+from benchmarks.harness import Figures, Metric, Report, Side, best_of, rows_of, take_turns
 from benchmarks.inspected import inspected
-from benchmarks.peers.environments import PeerMissingError
-from benchmarks.peers.running import PEERS, Peer, run_peer
+from benchmarks.peers.running import PEERS, Peer, installed, run_peer
 from benchmarks.stub_circle import running_stub
 from tests.servers import RedisServer
 
 _ROOT = Path(__file__).parents[1]
-_ENTITY_SECRET = "ab" * 32
 _MILLI = 1e3
+_METRICS = (
+    Metric(name="throughput", unit="jobs/s", target=">= 20 at the large pool, 2 at 5"),
+    Metric(name="CPU of the daemon", unit="ms/job", target="0.2 ms at the large pool"),
+    Metric(name="thread switches", unit="1/job"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,36 +53,19 @@ class Load:
 class Options:
     """How often, and under which loads."""
 
-    rounds: int = 7
+    rounds: int = 5
     loads: tuple[Load, ...] = (Load(pool=5, warm=100, counted=600), Load(pool=400, warm=800, counted=4_000))
     peers: tuple[Peer, ...] = PEERS
-
-
-def _settings(url: str, circle: str, pool: int) -> Mapping[str, str]:
-    return {
-        "DATABASE_URL": url,
-        "CIRCLE_BASE_URL": circle,
-        "CIRCLE_API_KEY": "TEST_API_KEY:benchmark:benchmark",
-        "CIRCLE_ENTITY_SECRET": _ENTITY_SECRET,
-        "CIRCLE_WALLET_RATE": "100000",
-        "CIRCLE_POST_RATE": "100000",
-        "CIRCLE_GET_RATE": "100000",
-        "WORKER_CHAINS": ",".join(CHAINS),
-        "WORKER_MAX_CONCURRENCY": str(pool),
-        "WORKER_JOB_BATCH_SIZE": str(max(10, pool)),
-        "ADMIN_PORT": "0",
-    }
 
 
 def run_daemon(url: str, circle: str, load: Load, *extra: str) -> dict[str, Any]:
     """Run a daemon over a filled database in a process of its own, and return what it measured."""
     marks = (str(load.warm), str(load.warm + load.counted))
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         run = subprocess.run(  # noqa: S603 - our own module
             [sys.executable, "-m", "benchmarks.daemon_child", *marks, *extra],
             cwd=_ROOT,
-            env={**kept, **_settings(url, circle, load.pool)},
+            env=daemon_environment(url, circle, load.pool),
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -101,32 +87,6 @@ def _per_job(found: Mapping[str, Any]) -> Figures:
         "CPU of the daemon": found["cpu"] / jobs * _MILLI,
         "thread switches": sum(found["switches"].values()) / jobs,
     }
-
-
-def _installed(peers: Sequence[Peer], progress: Callable[[str], None]) -> tuple[list[Peer], list[str]]:
-    """Return the peers that can run here, and a line on each that can't."""
-    found, notes = [], []
-    for peer in peers:
-        progress(f"environment of {peer.name}")
-        try:
-            peer.environment.interpreter()
-        except PeerMissingError as error:
-            notes.append(f"left out, since it could not be installed: {peer.name} ({error})")
-        else:
-            found.append(peer)
-    return found, notes
-
-
-def _fastest(
-    peers: Sequence[Peer], run: Callable[[Peer], Figures], progress: Callable[[str], None]
-) -> str | None:
-    """Return the best of the peers that may be one: all but the limit, which promises nothing."""
-    figures: dict[str, float] = {}
-    for peer in peers:
-        if peer.is_rival:
-            progress(f"which is the best peer? {peer.name}")
-            figures[peer.name] = run(peer)["throughput"]
-    return max(figures, key=lambda name: figures[name], default=None)
 
 
 def measure(options: Options | None = None, progress: Callable[[str], None] = lambda _line: None) -> Report:
@@ -156,24 +116,22 @@ def measure(options: Options | None = None, progress: Callable[[str], None] = la
             throughput, cpu = found["jobs"] / found["seconds"], found["cpu"] / found["jobs"] * _MILLI
             return {"throughput": throughput, "CPU of the daemon": cpu}
 
-        peers, missing = _installed(options.peers, progress)
+        peers, missing = installed(options.peers, progress)
         cases = {f"{kind}, pool {load.pool}": (kind, load) for kind in databases for load in options.loads}
-        reference = _fastest(peers, peers_figures, progress) or next(iter(cases))
-        rows = compare(
+        runs = take_turns(
             [
                 *(Side(name=peer.name, run=partial(peers_figures, peer)) for peer in peers),
                 *(Side(name=name, run=partial(figures, *case)) for name, case in cases.items()),
             ],
-            [
-                Metric(name="throughput", unit="jobs/s", target=">= 20 at the large pool, 2 at 5"),
-                Metric(name="CPU of the daemon", unit="ms/job", target="0.2 ms at the large pool"),
-                Metric(name="thread switches", unit="1/job"),
-            ],
             rounds=options.rounds,
-            reference=reference,
-            ours=list(cases),
             progress=progress,
         )
-        looks = [line for name, case in cases.items() for line in inspected(name, run(*case, "inspect"))]
+        rivals = [peer.name for peer in peers if peer.is_rival]
+        reference = best_of(runs, rivals, "throughput", most=True) or next(iter(cases))
+        rows = rows_of(runs, _METRICS, reference=reference, ours=list(cases))
+        looks: list[str] = []
+        for name, case in cases.items():
+            progress(f"a look into {name}")
+            looks += inspected(name, run(*case, "inspect"))
     notes = (*missing, *looks)
-    return Report(name="endtoend", rows=rows, rounds=options.rounds, reference=reference, notes=notes)
+    return Report(name="end-to-end", rows=rows, rounds=options.rounds, reference=reference, notes=notes)

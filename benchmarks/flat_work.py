@@ -25,6 +25,7 @@ from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.front import Front
 from wallet_provisioning.store.moves import apply_moves
 from wallet_provisioning.store.pages import cursor_of
+from wallet_provisioning.store.queue_watch import QueueWatch
 from wallet_provisioning.store.reports import AuditFilter, JobFilter
 from wallet_provisioning.store.results import WalletResult, record_results
 from wallet_provisioning.store.tables import jobs
@@ -41,6 +42,7 @@ COMMIT = f"commit {CLAIMED} results"
 ACCEPT = "accept a job"
 RESCUE = "look for lost leases"
 STATUS = "status endpoint"
+QUEUE = "queue depths, oldest due"
 _Read = Callable[[Connection], object]
 
 
@@ -48,8 +50,6 @@ def _reads() -> Mapping[str, _Read]:
     """Return what is read, each as one page of 50 where it is a list."""
     return {
         STATUS: reports.totals,
-        "queue depths": reports.queue_depths,
-        "oldest due age": reports.oldest_due_age,
         "jobs: newest": _jobs(JobFilter()),
         "jobs: failed": _jobs(JobFilter(status=JobStatus.FAILED)),
         "jobs: error_type": _jobs(JobFilter(error_type=ErrorType.TIMEOUT)),
@@ -71,6 +71,7 @@ def _audit(wanted: AuditFilter) -> _Read:
 
 READS = (
     *_reads(),
+    QUEUE,
     "jobs: of a user",
     "jobs: deep cursor",
     "jobs: created in an hour",
@@ -88,7 +89,7 @@ class Bench:
         self._database = Database(url, clock=clock, pool_size=2)
         self._front = Front(clock)
         self._holder = uuid4()
-        self._reads = dict(_reads())
+        self._reads = {**_reads(), QUEUE: QueueWatch(clock).look}
         with psycopg.connect(url) as connection:
             middle = connection.execute(
                 "SELECT id, user_id, created_at FROM wallet_provisioning_jobs WHERE status = 'completed' "

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 Figures = Mapping[str, float]
+Runs = Mapping[str, Sequence[Figures]]
 
 _LIBRARIES = ("pykka", "sqlalchemy", "psycopg", "httpx", "aiohttp")
 
@@ -86,29 +87,52 @@ def compare(
 
     `ours` are the sides that the targets are meant for. What a side raises comes out here.
     """
+    runs = take_turns(sides, rounds=rounds, progress=progress)
+    return rows_of(runs, metrics, reference=reference, ours=ours)
+
+
+def take_turns(
+    sides: Sequence[Side], *, rounds: int, progress: Callable[[str], None] = lambda _line: None
+) -> Runs:
+    """Run every side once a round, each beginning with another one. What a side raises comes out here."""
     runs: dict[str, list[Figures]] = {side.name: [] for side in sides}
     for round_ in range(rounds):
         first = round_ % len(sides)
         for side in (*sides[first:], *sides[:first]):
             progress(f"round {round_ + 1} of {rounds}: {side.name}")
             runs[side.name].append(side.run())
+    return runs
+
+
+def best_of(runs: Runs, names: Sequence[str], metric: str, *, most: bool) -> str | None:
+    """Return which of these has the highest median of a metric, or the lowest; None where there are none."""
+    choose = max if most else min
+    return choose(names, key=lambda name: _middle(runs, name, metric), default=None)
+
+
+def rows_of(
+    runs: Runs, metrics: Sequence[Metric], *, reference: str, ours: Sequence[str] = ()
+) -> tuple[Row, ...]:
+    """Return the rows of what was run. `ours` are the sides that the targets are meant for."""
     return tuple(
-        _row(metric, side.name, runs, reference, is_ours=side.name in ours)
+        _row(metric, side, runs, reference, is_ours=side in ours)
         for metric in metrics
-        for side in sides
-        if metric.name in runs[side.name][0]
+        for side in runs
+        if metric.name in runs[side][0]
     )
 
 
-def _row(
-    metric: Metric, side: str, runs: Mapping[str, list[Figures]], reference: str, *, is_ours: bool
-) -> Row:
+def _middle(runs: Runs, side: str, metric: str) -> float:
+    return statistics.median(run[metric] for run in runs[side])
+
+
+def _row(metric: Metric, side: str, runs: Runs, reference: str, *, is_ours: bool) -> Row:
     figures = [run[metric.name] for run in runs[side]]
     return Row(
         metric=metric.name,
         side=side,
         unit=metric.unit,
-        median=statistics.median(figures),
+        median=_middle(runs, side, metric.name),
         lowest=min(figures),
         highest=max(figures),
         ratio=_ratio(metric.name, runs[side], runs.get(reference, [])),

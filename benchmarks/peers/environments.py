@@ -55,6 +55,11 @@ def _run(*command: str) -> None:
 
 
 _COMMON = ("psycopg[binary]==3.3.9", "psycopg-pool==3.3.3", "httpx==0.28.1")
-OBAN = Environment(name="oban-0.7.0", python="3.13", packages=("oban==0.7.0", *_COMMON))
+_LOOP = (*_COMMON, "uvloop==0.23.0")
+OBAN = Environment(name="oban-0.7.0", python="3.13", packages=("oban==0.7.0", *_LOOP))
+PGQUEUER = Environment(
+    name="pgqueuer-1.6", python="3.13", packages=("pgqueuer==1.6.*", "asyncpg==0.32.*", *_LOOP)
+)
 DRAMATIQ = Environment(name="dramatiq-2.2", python="3.11", packages=("dramatiq[redis]==2.2.*", *_COMMON))
+NOTIFY = Environment(name="notify", python="3.13", packages=_LOOP)
 LIMIT = Environment(name="limit", python="3.11", packages=("psycopg[binary]==3.3.9",))

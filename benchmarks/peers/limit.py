@@ -1,4 +1,4 @@
-"""The limit: two threads written for this one task. `python -m benchmarks.peers.limit URL CIRCLE WARM STOP`.
+"""The limit: two threads written for this one task, which know but `drain` of what `commands` has.
 
 One thread claims two hundred jobs and has their wallets made, two hundred a request; the other commits
 what came back, a group a transaction. No supervision, no guarantee, no log line and no metric.
@@ -6,9 +6,7 @@ what came back, a group a transaction. No supervision, no guarantee, no log line
 
 import http.client
 import json
-import os
 import queue
-import sys
 import threading
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +15,7 @@ from uuid import uuid4
 import psycopg
 
 from benchmarks.peers import work
+from benchmarks.peers.commands import Order, leave, read_order
 
 _GROUP = 200
 _CLAIM = """
@@ -74,16 +73,15 @@ def _commit(url: str, results: "queue.Queue[list[Any]]", watch: work.Watch) -> N
                 return
 
 
-def _main(url: str, circle: str, warm: int, stop: int) -> None:
-    work.fill(url, stop + 3 * _GROUP)
-    watch = work.Watch(warm, stop)
+def _main(order: Order) -> None:
+    work.fill(order.url, order.stop + 3 * _GROUP)
+    watch = work.Watch(order.warm, order.stop)
     results: queue.Queue[list[Any]] = queue.Queue(maxsize=4)
-    threading.Thread(target=_claim_and_ask, args=(url, circle, results), daemon=True).start()
-    _commit(url, results, watch)
-    sys.stdout.write(watch.figures() + "\n")
-    sys.stdout.flush()
-    os._exit(0)
+    asking = threading.Thread(target=_claim_and_ask, args=(order.url, order.circle, results), daemon=True)
+    asking.start()
+    _commit(order.url, results, watch)
+    leave(watch.figures())
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    _main(read_order())

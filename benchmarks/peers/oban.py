@@ -1,20 +1,15 @@
-"""oban: `python -m benchmarks.peers.oban URL CIRCLE WARM STOP`. Ten jobs at once on one loop."""
+"""oban: `python -m benchmarks.peers.oban` and an order as `commands` has them."""
 
-import asyncio
-import os
-import sys
+from collections.abc import Sequence
 from typing import Any
 
-import httpx
-import uvloop
 from oban import Oban, worker
 from oban.schema import install_sql
 from psycopg_pool import AsyncConnectionPool
 
-from benchmarks.peers import work
+from benchmarks.peers import loops
 
-_AT_ONCE = 10
-_parts: dict[str, Any] = {}
+_hands: dict[str, loops.Work] = {}
 
 
 @worker(queue="default")
@@ -23,45 +18,34 @@ class Provision:
 
     async def process(self, job: Any) -> None:  # noqa: ANN401 - typed in oban's own environment alone
         """Do the common work."""
-        job_id, user_id = job.args["job_id"], job.args["user_id"]
-        client = _parts["client"]
-        await _write(work.begin(job_id))
-        for chain in work.CHAINS:
-            answer = await client.post(work.PATH, json=work.order(user_id, chain))
-            await _write(work.keep(job_id, user_id, chain, answer.json()))
-        await _write(work.end(job_id))
-        if _parts["watch"].finished():
-            _parts["over"].set()
+        await _hands["do"](job.args["job_id"], job.args["user_id"])
 
 
-async def _write(step: work.Step) -> None:
-    async with _parts["pool"].connection() as connection:
-        for statement, values in step:
-            await connection.execute(statement, values)
+class ObanQueue:
+    """Jobs in oban's own table."""
 
+    def __init__(self) -> None:
+        """Have an oban that only puts jobs in; its pool is never opened, for the connection is given."""
+        self._mouth: Any = None
 
-async def _main(url: str, circle: str, warm: int, stop: int) -> None:
-    jobs = work.fill(url, stop + 3 * _AT_ONCE)
-    _parts["watch"] = work.Watch(warm, stop)
-    _parts["over"] = asyncio.Event()
-    pool = AsyncConnectionPool(conninfo=url, min_size=4, max_size=_AT_ONCE, open=False)
-    await pool.open()
-    _parts["pool"] = pool
-    async with pool.connection() as connection:
+    async def prepare(self, connection: loops.Connection) -> None:
+        """Make its tables."""
         await connection.execute(install_sql())
-    async with httpx.AsyncClient(base_url=circle) as client:
-        _parts["client"] = client
-        oban = Oban(pool=pool, queues={"default": _AT_ONCE})
-        worker_class: Any = Provision
-        for group in work.in_groups(jobs, 500):
-            made = [worker_class.new({"job_id": job_id, "user_id": user_id}) for job_id, user_id in group]
-            await oban.enqueue_many(made)
-        await oban.start()
-        await _parts["over"].wait()
-    sys.stdout.write(_parts["watch"].figures() + "\n")
-    sys.stdout.flush()
-    os._exit(0)
+
+    async def put(self, jobs: Sequence[loops.Job], connection: loops.Connection) -> None:
+        """Put jobs into the queue."""
+        if self._mouth is None:
+            self._mouth = Oban(pool=AsyncConnectionPool(open=False))
+        made: Any = Provision
+        wanted = [made.new({"job_id": job_id, "user_id": user_id}) for job_id, user_id in jobs]
+        await self._mouth.enqueue_many(wanted, conn=connection)
+
+    async def start(self, do: loops.Work, pool: loops.Pool, url: str) -> None:
+        """Begin to work."""
+        del url
+        _hands["do"] = do
+        await Oban(pool=pool, queues={"default": loops.AT_ONCE}).start()
 
 
 if __name__ == "__main__":
-    uvloop.run(_main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
+    loops.run(ObanQueue())

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from benchmarks import crash, memory, tell
-from benchmarks.__main__ import BENCHMARKS, main
-from benchmarks.harness import Metric, Report, Row, Side, compare, percentile
+from benchmarks.__main__ import BENCHMARKS, benchmark_of, main
+from benchmarks.harness import Metric, Report, Row, Side, best_of, compare, percentile
 from benchmarks.printing import as_json, show
 
 
@@ -92,6 +92,14 @@ def test_a_figure_that_the_reference_lacks_has_no_ratio() -> None:
     assert [(row.metric, row.side, row.ratio) for row in rows] == [("speed", "a", 1.0), ("size", "b", None)]
 
 
+def test_the_best_is_found_over_all_rounds_and_among_those_that_may_be_it() -> None:
+    speeds = {"a": (1.0, 2.0, 9.0), "b": (8.0, 3.0, 3.0), "limit": (0.1, 50.0, 90.0)}
+    runs = {name: [{"speed": each} for each in given] for name, given in speeds.items()}
+    assert best_of(runs, ["a", "b"], "speed", most=True) == "b"
+    assert best_of(runs, ["a", "b"], "speed", most=False) == "a"
+    assert best_of(runs, [], "speed", most=True) is None
+
+
 @pytest.mark.parametrize(("share", "wanted"), [(0.5, 50), (0.99, 99), (1.0, 100), (0.001, 1)])
 def test_a_percentile_is_one_of_the_samples(share: float, wanted: float) -> None:
     assert percentile([float(number) for number in range(100, 0, -1)], share) == wanted
@@ -117,4 +125,8 @@ def test_without_a_name_the_benchmarks_are_listed(capsys: pytest.CaptureFixture[
     assert main([]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(BENCHMARKS)
-    assert {"tell", "crash", "memory", "endtoend"} <= set(BENCHMARKS)
+    assert {"tell", "crash", "memory", "end-to-end", "latency"} <= set(BENCHMARKS)
+
+
+def test_the_end_to_end_benchmark_answers_to_its_first_name_too() -> None:
+    assert benchmark_of("endtoend") is benchmark_of("end-to-end") is BENCHMARKS["end-to-end"]
