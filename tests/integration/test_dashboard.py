@@ -16,7 +16,9 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.eip55 import EIP_55
 from tests.support_api import OTHER, USER, House
+from tests.support_store import claim, live, record, result
 from wallet_provisioning.http.api.control import ChainView, ForcedView
 from wallet_provisioning.http.api.parts import ApiOptions
 from wallet_provisioning.supervision.snapshot import Crash, EndReason, Work
@@ -212,6 +214,21 @@ async def test_a_job_is_opened_cancelled_and_tried_again(page: Browser, house: H
     await page.click("#job-retry")
     await page.reads("#job-status", "queued")
     assert (await house.get(f"/api/v1/admin/jobs/{job['id']}")).json["status"] == "queued"
+
+
+async def test_evm_addresses_are_shown_with_their_checksum(page: Browser, house: House) -> None:
+    job = await house.accept(chains=["ETH"])
+    (claimed,) = claim(house.database)
+    lower = replace(live(), address=EIP_55[4].lower())
+    record(house.database, result(claimed, lower))
+    await page.reads("#jobs", job["id"])
+    await page.press("#jobs button", Keys.ENTER)
+    await page.reads("#job-wallets", EIP_55[4])
+    (wallet,) = (await house.get(f"/api/v1/admin/jobs/{job['id']}")).json["wallets"]
+    assert wallet["address"] == EIP_55[4].lower()
+    script = "return arguments[0].map((one) => checksummed(one.toLowerCase()))"
+    assert await page.do(lambda: page.driver.execute_script(script, EIP_55)) == EIP_55
+    assert await page.complaints() == []
 
 
 async def test_jobs_are_filtered(page: Browser, house: House) -> None:

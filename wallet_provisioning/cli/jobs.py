@@ -2,6 +2,7 @@
 
 from wallet_provisioning.cli.output import show_json, show_line, show_table
 from wallet_provisioning.http.api.views import job_json
+from wallet_provisioning.jobs.addresses import checksummed
 from wallet_provisioning.store.views import JobView
 
 
@@ -18,7 +19,7 @@ def show_job(job: JobView, *, as_json: bool) -> None:
                 wallet.chain,
                 wallet.blockchain or "",
                 wallet.status,
-                wallet.address or wallet.error_message or "",
+                checksummed(wallet.address) if wallet.address else wallet.error_message or "",
             )
             for wallet in job.wallets
         ],

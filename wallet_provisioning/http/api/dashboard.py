@@ -1,6 +1,6 @@
 """The dashboard: one page that carries its style and script, and may load nothing else.
 
-The page is put together at import from the three files in `page/`. The policy names its own two pieces
+The page is put together at import from the files in `page/`. The policy names its own two pieces
 by their hashes, so a text that found its way into the page could never run.
 """
 
@@ -22,7 +22,7 @@ def _hash(text: str) -> str:
 
 
 _STYLE = _piece("dashboard.css")
-_SCRIPT = _piece("dashboard.js")
+_SCRIPT = _piece("addresses.js") + _piece("dashboard.js")
 _PAGE = _piece("dashboard.html").replace("/*STYLE*/", _STYLE).replace("/*SCRIPT*/", _SCRIPT)
 POLICY = "; ".join(
     [

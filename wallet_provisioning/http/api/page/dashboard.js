@@ -224,7 +224,7 @@ function showJobs(items) {
     rows(row.cells[3].firstChild, job.wallets, (one) => one.chain, () => make("span"), (pill, one) => {
       set(pill, one.chain + " " + one.status);
       pill.className = "badge " + colour(one.status);
-      pill.title = one.address || one.error_message || "";
+      pill.title = checksummed(one.address) || one.error_message || "";
     });
     row.setAttribute("aria-selected", String(job.id === state.job));
   });
@@ -241,7 +241,7 @@ function showJob(job) {
   rows(at("job-wallets"), job.wallets, (one) => one.chain,
     () => tableRow(["", "", "", "", "code", "wide"]),
     (row, one) => {
-      fill(row, [one.chain, one.blockchain, undefined, one.account_type, one.address, one.error_message]);
+      fill(row, [one.chain, one.blockchain, undefined, one.account_type, checksummed(one.address), one.error_message]);
       badged(row.cells[2], one.status);
     });
   rows(at("timeline"), job.timeline, (entry) => entry.id, buildEntry, () => {});
