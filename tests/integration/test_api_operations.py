@@ -42,6 +42,7 @@ async def test_jobs_are_filtered(house: House) -> None:
     assert await ids("status=queued") == [mine["id"]]
     assert await ids(f"user_id={OTHER}") == [other["id"]]
     assert await ids("chain=ETH") == [other["id"]]
+    assert await ids("chain=ETH-SEPOLIA") == [other["id"]]
     assert await ids("error_type=timeout") == []
     assert await ids(f"created_after={later}") == []
     assert await ids(f"created_before={later}") == [other["id"], mine["id"]]

@@ -73,7 +73,13 @@ def test_a_network_named_twice_is_refused() -> None:
 
 def test_a_request_may_call_a_served_network_by_its_other_name() -> None:
     served = Served(["ETH", "SOL-DEVNET"], Environment.TEST)
-    assert served.select(["ETH-SEPOLIA", "SOL"]) == ("ETH", "SOL-DEVNET")
+    assert served.select(["ETH-SEPOLIA", "SOL"]) == ("ETH", "SOL")
+
+
+def test_a_network_has_one_name_however_the_settings_call_it() -> None:
+    by_family, by_network = (Served([name], Environment.TEST) for name in ("SOL", "SOL-DEVNET"))
+    assert by_network.names == by_family.names == ("SOL",)
+    assert [*by_network] == [*by_family]
 
 
 def test_a_request_names_each_chain_once() -> None:

@@ -34,7 +34,10 @@ class UnknownChainError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """A chain as the house names it, and the network that stands behind the name here."""
+    """A chain, named by its family however it was asked for, and the network that this means here.
+
+    A wallet's key and refId are derived from the name: had a network two, a user could get two wallets on it.
+    """
 
     name: str
     blockchain: str
@@ -60,6 +63,11 @@ _FAMILIES = {testnet: family for family, testnet in _TESTNETS.items()}
 _EOA_ONLY = frozenset({"SOL", "APTOS", "NEAR", "EVM"})
 
 
+def family_of(name: str) -> str:
+    """Return the name that a chain goes by here, for the name of its network; any other text as it is."""
+    return _FAMILIES.get(name, name)
+
+
 def resolve(name: str, environment: Environment) -> Chain:
     """Return what a chain's name means in an environment.
 
@@ -69,10 +77,10 @@ def resolve(name: str, environment: Environment) -> Chain:
     wrong = [*_what_is_wrong([name], environment)]
     if wrong:
         raise UnknownChainError("; ".join(wrong))
-    family = _FAMILIES.get(name, name)
+    family = family_of(name)
     blockchain = family if environment.is_live else _TESTNETS[family]
     account_type = AccountType.EOA if family in _EOA_ONLY else AccountType.SCA
-    return Chain(name=name, blockchain=blockchain, account_type=account_type)
+    return Chain(name=family, blockchain=blockchain, account_type=account_type)
 
 
 def _what_is_wrong(names: Sequence[str], environment: Environment) -> Iterator[str]:
@@ -89,7 +97,7 @@ def _what_is_wrong(names: Sequence[str], environment: Environment) -> Iterator[s
 
 
 def _doubled(names: Sequence[str]) -> Iterator[str]:
-    if len({_FAMILIES.get(name, name) for name in names}) != len(names):
+    if len({family_of(name) for name in names}) != len(names):
         yield f"{','.join(names)} names a network twice; leave one of the names out"
 
 
@@ -101,7 +109,8 @@ class Served:
         wrong = [*_what_is_wrong(names, environment), *_doubled(names)]
         if wrong:
             raise UnknownChainError("; ".join(wrong))
-        self._chains = {name: resolve(name, environment) for name in names}
+        chains = [resolve(name, environment) for name in names]
+        self._chains = {chain.name: chain for chain in chains}
         self._environment = environment
 
     def __iter__(self) -> Iterator[Chain]:
@@ -114,18 +123,15 @@ class Served:
         return tuple(self._chains)
 
     def find(self, name: str) -> Chain:
-        """Return the served chain that a name means; another name of the same network counts.
+        """Return the served chain that a name means, be it the family's or the network's.
 
         Raises `UnknownChainError` where no served chain is meant.
         """
-        if name in self._chains:
-            return self._chains[name]
-        meant = resolve(name, self._environment).blockchain
-        for chain in self._chains.values():
-            if chain.blockchain == meant:
-                return chain
-        msg = f"{name} isn't provisioned here; use one of {', '.join(self._chains)}"
-        raise UnknownChainError(msg)
+        chain = self._chains.get(resolve(name, self._environment).name)
+        if chain is None:
+            msg = f"{name} isn't provisioned here; use one of {', '.join(self._chains)}"
+            raise UnknownChainError(msg)
+        return chain
 
     def select(self, names: Sequence[str] | None) -> tuple[str, ...]:
         """Return the served names for a request, each once, all of them for None.

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainValidator, StringCons
 from pydantic_core import PydanticCustomError
 
 from wallet_provisioning.durations import InvalidDurationError, parse_duration
+from wallet_provisioning.jobs.chains import family_of
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -83,5 +84,6 @@ Limit = Annotated[
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 50}),
 ]
 ChainName = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=50)]
+ChainWanted = Annotated[ChainName, AfterValidator(family_of)]
 Reason = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=MAX_REASON)]
 Why = Annotated[Reason, AfterValidator(read_reason)]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from wallet_provisioning.http.api.bodies import validate
-from wallet_provisioning.http.api.fields import ChainName, Limit, TimeText, UuidText, read_uuid
+from wallet_provisioning.http.api.fields import ChainName, ChainWanted, Limit, TimeText, UuidText, read_uuid
 from wallet_provisioning.http.api.problems import Code, ProblemError, invalid
 from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.states import AuditStatus, JobStatus, WalletStatus
@@ -39,7 +39,7 @@ class JobQuery(PageQuery):
     """The filters of the list of jobs."""
 
     status: JobStatus | None = None
-    chain: ChainName | None = None
+    chain: ChainWanted | None = None
     error_type: ErrorType | None = None
 
 
@@ -47,7 +47,7 @@ class WalletQuery(PageQuery):
     """The filters of the list of wallets."""
 
     status: WalletStatus | None = None
-    chain: ChainName | None = None
+    chain: ChainWanted | None = None
     error_type: ErrorType | None = None
 
 
