@@ -199,8 +199,9 @@ class Account:
         self.counted.append((SystemClock().seconds(), number))
         self.arrived.release()
 
-    def most_in_a_second(self) -> int:
-        times = sorted(at for at, _ in self.counted)
+    def most_in_a_second(self, *numbers: int) -> int:
+        """Return how many calls there were in any second, of all daemons or of these."""
+        times = sorted(at for at, number in self.counted if not numbers or number in numbers)
         return max(sum(one <= other < one + 1 for other in times) for one in times)
 
     def made_by(self, number: int) -> int:
@@ -292,6 +293,29 @@ async def test_with_redis_away_each_takes_its_share_and_with_it_back_all_is_one_
             assert account.most_in_a_second() <= 10
             kinds = [[type(event) for event in daemon.events] for daemon in together]
             assert kinds == [[BudgetSplit, BudgetShared]] * 2
+
+
+async def test_a_daemon_that_alone_is_cut_off_from_redis_takes_its_share_and_no_more(pools: Pools) -> None:
+    """The others go on with the whole: there may be a third too much, until Circle's 429s slow all down."""
+    events: list[Event] = []
+    nowhere = RedisPool(PoolOptions(url="redis://127.0.0.1:1/0", account="a", daemon=uuid4()))
+    async with asyncio.timeout(60), daemons(pools, 2, count=3) as others:
+        account = others[0].account
+        budget = Budget(OPTIONS, clock=SystemClock(), emit=events.append, pool=nowhere, count=lambda: 3)
+        cut = Daemon(2, account, budget, events)
+        try:
+            await run_for([cut], 12)  # until it has heard how many live
+            account.counted.clear()
+            while account.made_by(cut.number) < 9:
+                await run_for([*others, cut], 5)
+        finally:
+            await budget.aclose()
+        assert events == [BudgetSplit(daemons=3)]
+        assert not any(daemon.events for daemon in others)
+        assert account.most_in_a_second(cut.number) <= 10 // 3
+        assert account.most_in_a_second(*(daemon.number for daemon in others)) <= 10
+        assert account.most_in_a_second() <= 10 + 10 // 3
+        assert all(account.made_by(daemon.number) >= 8 for daemon in others)
 
 
 async def test_with_redis_away_from_the_start_calls_go_at_once() -> None:

@@ -52,16 +52,20 @@ def tree_options(holder: UUID) -> TreeOptions:
 
 
 class SimEar:
-    """Hears what the world says, one change at a time."""
+    """Hears what the world says; what is said while nobody waits is heard by the next who does."""
 
     def __init__(self) -> None:
         self._waiting: asyncio.Future[None] | None = None
+        self._has_heard = False
 
     async def next(self) -> None:
         self._waiting = asyncio.get_running_loop().create_future()
+        if self._has_heard:
+            self.hear()
         await self._waiting
 
     def hear(self) -> None:
+        self._has_heard = self._waiting is None or self._waiting.done()
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 

@@ -22,6 +22,15 @@ def test_no_other_number_of_bytes_is_a_solana_address(raw: bytes) -> None:
     assert not is_address(base58(raw), "SOL")
 
 
+@pytest.mark.parametrize("zeros", range(32))
+def test_the_least_and_the_greatest_key_have_addresses_and_their_neighbours_none(zeros: int) -> None:
+    start, rest = bytes(zeros), 32 - zeros
+    for raw in (start + b"\1" + bytes(rest - 1), start + b"\xff" * rest):
+        assert is_address(base58(raw), "SOL")
+    for raw in (start + b"\xff" * (rest - 1), start + b"\1" + bytes(rest)):
+        assert not is_address(base58(raw), "SOL")
+
+
 @given(st.text(max_size=70), st.sampled_from([*_TESTNETS, *_TESTNETS.values()]))
 def test_any_text_gets_an_answer(text: str, blockchain: str) -> None:
     assert is_address(text, blockchain) in {True, False}

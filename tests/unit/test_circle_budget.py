@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support_budget import Bench
 from wallet_provisioning.http.circle.budget import BudgetOptions, Kind, Turn
+from wallet_provisioning.http.circle.throttle import Gate
 from wallet_provisioning.http.circle.window import TOLERANCE
 from wallet_provisioning.telemetry.events import BudgetSlowed
 
@@ -321,6 +322,29 @@ def test_a_smaller_share_holds_for_calls_already_sent() -> None:
         return await bench.call()
 
     assert bench.run(work) == pytest.approx(1.0, abs=0.002)
+
+
+def test_a_gate_that_meets_nothing_but_refusals_stays_shut_for_a_quarter_of_their_time() -> None:
+    gate = Gate()
+    pauses = [gate.refuse(3.0, float(now)) for now in (0, 30, 59, 60, 120, 360, 600, 900, 1200, 1500)]
+
+    assert pauses == [3, 3, 3, 15, 30, 90, 150, 225, 300, 300]
+
+
+def test_a_call_that_goes_well_ends_the_row_of_refusals() -> None:
+    gate = Gate()
+    gate.refuse(3.0, 0.0)
+    gate.refuse(3.0, 100.0)
+    gate.pass_(130.0)
+
+    assert gate.refuse(3.0, 131.0) == 3
+
+
+def test_a_refusal_long_after_the_last_begins_a_new_row() -> None:
+    gate = Gate()
+    gate.refuse(3.0, 0.0)
+
+    assert gate.refuse(3.0, 3600.0) == 3
 
 
 def test_a_refusal_stops_the_whole_account_until_its_retry_after() -> None:

@@ -9,15 +9,14 @@ from uuid import UUID
 
 from opentelemetry import baggage, context, trace
 
-from wallet_provisioning.actors.results import ChainResult
-from wallet_provisioning.actors.waiting import Ask
+from wallet_provisioning.actors.results import Assignment, ChainResult
+from wallet_provisioning.actors.waiting import Ask, UserKey
 from wallet_provisioning.actors.walletset import Prepared
 from wallet_provisioning.http.circle.answers import (
     CallFailed,
     Certainty,
     Fulfilled,
     KeyRefused,
-    OrderMember,
     WalletOrder,
     WalletSetMade,
 )
@@ -74,28 +73,33 @@ class Batch:
     request: StoredRequest
     permit: Permit
     since: timedelta
-    asks: dict[UUID, Ask] = field(default_factory=dict)
-    _users: frozenset[UUID] = field(init=False)
+    asks: dict[UserKey, Ask] = field(default_factory=dict)
+    _users: frozenset[UserKey] = field(init=False)
 
     def __post_init__(self) -> None:
         """Note whose wallets are asked for."""
-        self._users = frozenset([member.user_id for member in self.request.members])
+        self._users = frozenset([member.user_id.int for member in self.request.members])
 
     def ask_of(self, member: StoredMember) -> Ask | None:
         """Return who here asked for a member's wallet, None where its job isn't in hand here."""
-        return self.asks.get(member.user_id)
+        return self.asks.get(member.user_id.int)
+
+    def holds(self, assignment: Assignment) -> bool:
+        """Return whether this very attempt waits for the call."""
+        ask = self.asks.get(assignment.job.user_id.int)
+        return ask is not None and ask.assignment.key == assignment.key
 
     def join(self, ask: Ask) -> Ask | None:
         """Let an ask wait for this call; return the one that gives way: of two attempts the later waits."""
-        replaced = self.asks.get(ask.user_id)
+        replaced = self.asks.get(ask.user_key)
         if replaced is not None and ask.is_earlier_than(replaced):
             return ask
-        self.asks[ask.user_id] = ask
+        self.asks[ask.user_key] = ask
         return replaced
 
-    def makes_wallet_of(self, user_id: UUID) -> bool:
-        """Return whether a user's wallet is among those that are asked for."""
-        return user_id in self._users
+    def makes_wallet_for(self, ask: Ask) -> bool:
+        """Return whether the wallet that is wished for is among those that are asked for."""
+        return ask.user_key in self._users
 
     def unanswered(self, outcomes: Mapping[str, Outcome]) -> list[Ask]:
         """Return those who asked for a member that has no outcome."""
@@ -105,13 +109,12 @@ class Batch:
 
 def order_of(request: StoredRequest) -> WalletOrder:
     """Return what is sent for a stored request: always the same."""
-    members = tuple(OrderMember(ref_id=each.ref_id, name=each.name) for each in request.members)
     return WalletOrder(
         idempotency_key=request.idempotency_key,
         wallet_set_id=request.wallet_set_id,
         blockchain=request.blockchain,
         account_type=request.account_type,
-        members=members,
+        members=request.members,
         age=request.age,
     )
 
@@ -170,25 +173,16 @@ def _quotable(answer: CallFailed) -> str:
     return f"{answer.message} (request {answer.circle_request_id})"
 
 
-def results_of(batch: Batch, outcomes: Mapping[str, Outcome]) -> tuple[ChainResult, ...]:
-    """Return a result for each member of a batch that has an outcome, by its refId."""
-    results = []
-    for member in batch.request.members:
-        outcome = outcomes.get(member.ref_id)
-        if outcome is None:
-            continue
-        ask = batch.ask_of(member)
-        results.append(
-            ChainResult(
-                user_id=member.user_id,
-                chain=batch.request.chain,
-                outcome=outcome,
-                assignment=None if ask is None else ask.assignment,
-                job_id=member.job_id,
-                request_id=batch.request.id,
-            )
-        )
-    return tuple(results)
+def result_of(batch: Batch, member: StoredMember, ask: Ask | None, outcome: Outcome) -> ChainResult:
+    """Return how the wallet of one member of a batch ended, for whoever asked for it here."""
+    return ChainResult(
+        user_id=member.user_id,
+        chain=batch.request.chain,
+        outcome=outcome,
+        assignment=None if ask is None else ask.assignment,
+        job_id=member.job_id,
+        request_id=batch.request.id,
+    )
 
 
 def error_type_of(outcome: Outcome) -> str | None:

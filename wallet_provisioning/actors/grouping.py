@@ -1,6 +1,6 @@
 """How the messages of one commit are taken apart and put together; pure, on whatever thread."""
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
@@ -23,10 +23,21 @@ from wallet_provisioning.store.wallets import WalletResult
 
 @dataclass(slots=True)
 class Progress:
-    """What is known of a job whose attempt has not ended."""
+    """What is known of a job whose attempt has not ended; `committed` is the part that the store has."""
 
     assignment: Assignment
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    committed: Mapping[str, Outcome] = field(default_factory=dict)
+
+    def add(self, result: ChainResult) -> None:
+        """Add an outcome; the first one counts, but a wallet that lives is the truth whenever it comes."""
+        if isinstance(result.outcome, Live) or result.chain not in self.outcomes:
+            self.outcomes[result.chain] = result.outcome
+
+    def counts(self, result: ChainResult) -> bool:
+        """Return whether a result is the one that counts for its chain in this attempt, and is new."""
+        outcome = result.outcome
+        return self.outcomes[result.chain] is outcome and self.committed.get(result.chain) is not outcome
 
     def is_over(self) -> bool:
         """Return whether every chain of the job has its outcome."""
@@ -45,25 +56,9 @@ def identity_of(message: RecordResults | Conclude) -> Hashable:
     )
 
 
-def assignments_in(message: RecordResults | Conclude) -> list[Assignment]:
-    """Return the attempts that a message belongs to."""
-    if isinstance(message, Conclude):
-        return [message.assignment]
-    return [result.assignment for result in message.results if result.assignment is not None]
-
-
 def results_in(message: RecordResults | Conclude) -> tuple[ChainResult, ...]:
     """Return the results that a message brings."""
     return message.results if isinstance(message, RecordResults) else ()
-
-
-def add_result(touched: dict[AttemptKey, Progress], result: ChainResult) -> None:
-    """Add an outcome; the first one counts, but a wallet that lives is the truth whenever it comes."""
-    if result.assignment is None:
-        return
-    outcomes = touched[result.assignment.key].outcomes
-    if isinstance(result.outcome, Live) or result.chain not in outcomes:
-        outcomes[result.chain] = result.outcome
 
 
 def row_of(result: ChainResult, failing: Collection[UUID]) -> WalletResult | None:

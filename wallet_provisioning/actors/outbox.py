@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from wallet_provisioning.actors import spans
-from wallet_provisioning.actors.calls import Batch, error_type_of, results_of
+from wallet_provisioning.actors.calls import Batch, error_type_of, result_of
 from wallet_provisioning.actors.results import (
     Assignment,
     AttemptKey,
@@ -56,12 +56,15 @@ class Outbox:
 
     def answer_batch(self, batch: Batch, outcomes: dict[str, Outcome]) -> None:
         """Give each member of a batch its outcome, by refId; a member without one is left out."""
-        results = results_of(batch, outcomes)
-        for result in results:
-            ask = batch.asks.get(result.user_id)
-            if ask is not None:
-                spans.end_chain(ask.span, error_type_of(result.outcome))
-        self._keep(results)
+        results = []
+        for member in batch.request.members:
+            outcome = outcomes.get(member.ref_id)
+            if outcome is not None:
+                ask = batch.ask_of(member)
+                if ask is not None:
+                    spans.end_chain(ask.span, error_type_of(outcome))
+                results.append(result_of(batch, member, ask, outcome))
+        self._keep(tuple(results))
 
     def tell_again(self, assignment: Assignment) -> bool:
         """Tell again what is kept for a job, unless it was told just now; return whether anything is."""

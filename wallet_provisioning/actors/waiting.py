@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import count, islice
+from typing import TypeAlias
 from uuid import UUID
 
 from opentelemetry.trace import Span
@@ -17,6 +18,8 @@ from wallet_provisioning.actors.results import Assignment
 
 MOMENT = timedelta(milliseconds=20)
 FULL_BATCH = 200
+
+UserKey: TypeAlias = int  # the number of a user's id: it is looked up a dozen times a job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,11 @@ class Ask:
         """Whose wallet it is."""
         return self.assignment.job.user_id
 
+    @property
+    def user_key(self) -> UserKey:
+        """Whose wallet it is, as what it is looked up by."""
+        return self.assignment.job.user_id.int
+
     def is_earlier_than(self, other: "Ask") -> bool:
         """Return whether this is an earlier attempt at the same job: one that asks late has lost it."""
         mine, others = self.assignment.job, other.assignment.job
@@ -71,7 +79,7 @@ class WaitingRoom:
     def __init__(self, chain: str) -> None:
         """Start empty."""
         self._chain = chain
-        self._asks: dict[UUID, Ask] = {}
+        self._asks: dict[UserKey, Ask] = {}
         self._arrived: dict[int, int] = {}
         self._waves: dict[int, Wave] = {}
 
@@ -81,16 +89,16 @@ class WaitingRoom:
 
     def holds(self, assignment: Assignment) -> bool:
         """Return whether this very attempt waits already."""
-        ask = self._asks.get(assignment.job.user_id)
+        ask = self._asks.get(assignment.job.user_id.int)
         return ask is not None and ask.assignment.key == assignment.key
 
     def add(self, ask: Ask) -> Ask | None:
         """Let an ask wait; return the one that gives way: of two attempts the later waits."""
-        user_id = ask.assignment.job.user_id
-        replaced = self._asks.get(user_id)
+        user = ask.user_key
+        replaced = self._asks.get(user)
         if replaced is not None and ask.is_earlier_than(replaced):
             return ask
-        self._asks[user_id] = ask
+        self._asks[user] = ask
         self._count(ask)
         return replaced
 
@@ -122,7 +130,7 @@ class WaitingRoom:
     def put_back(self, asks: list[Ask]) -> None:
         """Let asks wait again, before all others."""
         if asks:
-            again = {ask.user_id: ask for ask in asks}
+            again = {ask.user_key: ask for ask in asks}
             self._asks = {**again, **self._asks}
             self._waves.update({ask.wave.number: ask.wave for ask in asks if ask.wave is not None})
 

@@ -15,9 +15,7 @@ from typing import assert_never
 
 from wallet_provisioning.actors.grouping import (
     Progress,
-    add_result,
     as_refused,
-    assignments_in,
     identity_of,
     news_of,
     pieces_of,
@@ -161,15 +159,14 @@ class WriterActor(Actor[WriterMessage]):
         self._say_recorded(group)
 
     def _commit(self, group: Sequence[RecordResults | Conclude]) -> None:
-        touched = self._merge(group)
+        touched, added = self._merge(group)
         over = {key: progress for key, progress in touched.items() if progress.is_over()}
         ends = [self._end_of(progress) for progress in over.values()]
         failing = {move.job_id for move in ends if move.name is MoveName.FAIL}
         results = [
             row_of(result, failing)
-            for message in group
-            for result in results_in(message)
-            if self._counts(touched, result)
+            for result, progress in added
+            if progress is None or progress.counts(result)
         ]
         with self._database.write(self.life.path, "record_results") as tx:
             changed = record_results(tx, [row for row in results if row is not None])
@@ -177,26 +174,35 @@ class WriterActor(Actor[WriterMessage]):
         self._remember(touched, over)
         self._tell(over, changed, moved)
 
-    def _merge(self, group: Sequence[RecordResults | Conclude]) -> dict[AttemptKey, Progress]:
-        """Return the progress that these messages make, without yet believing it."""
-        touched: dict[AttemptKey, Progress] = {}
-        for message in group:
-            for assignment in assignments_in(message):
-                known = self._open.get(assignment.key)
-                if assignment.key not in touched:
-                    touched[assignment.key] = Progress(assignment, dict(known.outcomes) if known else {})
-            for result in results_in(message):
-                add_result(touched, result)
-        return touched
+    def _merge(
+        self, group: Sequence[RecordResults | Conclude]
+    ) -> tuple[dict[AttemptKey, Progress], list[tuple[ChainResult, Progress | None]]]:
+        """Return the progress that these messages make, not yet believed, and each result with its own.
 
-    def _counts(self, touched: dict[AttemptKey, Progress], result: ChainResult) -> bool:
-        """Return whether a result is the one that counts for its chain in this attempt, and is new."""
-        if result.assignment is None:
-            return True
-        key = (result.assignment.job.id, result.assignment.job.epoch)
-        known = self._open.get(key)
-        is_committed = known is not None and known.outcomes.get(result.chain) is result.outcome
-        return not is_committed and touched[key].outcomes[result.chain] is result.outcome
+        A result of no attempt in hand here has none.
+        """
+        touched: dict[AttemptKey, Progress] = {}
+        added: list[tuple[ChainResult, Progress | None]] = []
+        for message in group:
+            if isinstance(message, Conclude):
+                self._touch(touched, message.assignment)
+            for result in results_in(message):
+                progress = None
+                if result.assignment is not None:
+                    progress = self._touch(touched, result.assignment)
+                    progress.add(result)
+                added.append((result, progress))
+        return touched, added
+
+    def _touch(self, touched: dict[AttemptKey, Progress], assignment: Assignment) -> Progress:
+        """Return the progress of an attempt in this commit, which begins with what is committed."""
+        key = assignment.key
+        progress = touched.get(key)
+        if progress is None:
+            known = self._open.get(key)
+            committed = {} if known is None else known.outcomes
+            progress = touched[key] = Progress(assignment, dict(committed), committed)
+        return progress
 
     def _end_of(self, progress: Progress) -> Move:
         return conclude(progress.assignment.job, progress.outcomes, self._backoff, self._chance)

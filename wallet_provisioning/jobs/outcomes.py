@@ -62,6 +62,8 @@ def conclude(job: ClaimedJob, outcomes: Mapping[str, Outcome], backoff: Backoff,
     the way (not all at one moment), failed where any chain failed for good, else completed. A 429 of Circle's
     uses its attempt up like any error that may pass, the last one too.
     """
+    if job.earlier_failure is None and all(isinstance(outcome, Live) for outcome in outcomes.values()):
+        return moves.complete(job)
     retryable = _first(job, outcomes, is_retryable=True)
     if retryable is not None and job.attempt < job.max_attempts:
         asked = _longest(outcome.not_before for outcome in outcomes.values() if isinstance(outcome, Failed))

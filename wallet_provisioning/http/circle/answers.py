@@ -4,15 +4,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from typing import Protocol
 from uuid import UUID
 
 from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.outcomes import Failed, Live
 
 
+class Named(Protocol):
+    """One wallet of an order, by the names that Circle keeps with it."""
+
+    @property
+    def ref_id(self) -> str:
+        """What it is found by."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What a person reads."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderMember:
-    """One wallet of an order, by the names that Circle keeps with it."""
+    """The names of a wallet and nothing else."""
 
     ref_id: str
     name: str
@@ -29,7 +44,7 @@ class WalletOrder:
     wallet_set_id: UUID
     blockchain: str
     account_type: str
-    members: tuple[OrderMember, ...]
+    members: tuple[Named, ...]
     age: timedelta | None = None
 
 

@@ -100,9 +100,10 @@ class CircleClient:
     async def _fulfil(
         self, order: WalletOrder, chain: str, *, look_up_first: bool
     ) -> Fulfilled | KeyRefused | CallFailed:
+        if order.age is not None:
+            self._door.note_replay()
         if not look_up_first:
             return await self._create(order, chain)
-        self._door.note_replay()
         found = await self._look_up.twice(order, chain)
         if isinstance(found, CallFailed):
             return found
@@ -148,7 +149,9 @@ class CircleClient:
 
     async def _create(self, order: WalletOrder, chain: str) -> Fulfilled | KeyRefused | CallFailed:
         call = protocol.create_wallets(order)
-        made = await self._post(call, chain, lambda answer: protocol.read_created(answer, order))
+        made = await self._post(
+            call, chain, lambda answer: protocol.read_created(answer, order), is_first=order.age is None
+        )
         if isinstance(made, Settled):
             return _fulfilled(made)
         if made.code == KEY_USED:
@@ -177,11 +180,12 @@ class CircleClient:
             failed={ref_id: one for ref_id, one in found.wallets.items() if isinstance(one, Failed)},
         )
 
-    async def _post(self, call: Call, chain: str, read: Callable[[Answer], T]) -> T | CallFailed:
+    async def _post(
+        self, call: Call, chain: str, read: Callable[[Answer], T], *, is_first: bool = True
+    ) -> T | CallFailed:
         """Send a call under a fresh ciphertext, again and again where Circle's refusal invites it."""
         repeats = dict(_REPEATS)
         is_ambiguous = False
-        is_first = True
         refusals = Refusals()
         while True:
             sealed = await self._secret.seal(chain)

@@ -14,6 +14,7 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 
 from wallet_provisioning.http.circle.answers import WalletOrder, WalletSetMade
+from wallet_provisioning.http.circle.as_ordered import read_as_ordered
 from wallet_provisioning.http.circle.budget import Kind
 from wallet_provisioning.http.circle.wallets import Settled, settle_all
 from wallet_provisioning.http.circle.wire import (
@@ -157,6 +158,9 @@ def ping() -> Call:
 
 def read_created(answer: Answer, order: WalletOrder) -> Settled:
     """Return each member's wallet as Circle made it, now or at the first send. None is missing."""
+    lives = read_as_ordered(order, answer.body, request_id=answer.request_id)
+    if lives is not None:
+        return Settled(wallets=lives)
     raws = read_data(answer, WalletsBody).wallets
     return settle_all(order, raws, request_id=answer.request_id)
 

@@ -2,9 +2,9 @@
 
 A Circle in trouble must not be asked twice as much for it. Each first call puts a fifth of a token by, each
 re-send takes a whole one; a few are there from the start and one comes back every ten seconds, so that a
-daemon with little to do can still repeat a call. A stored request that a later attempt sends again
-has waited for its job's back-off: it takes a token too, but is never held up, since only the replay can
-settle what became of the first.
+daemon with little to do can still repeat a call. A stored request that a later attempt sends again,
+however young, has waited for its job's back-off: it takes a token too and earns none, but is never held up,
+since only the replay can settle what became of the first.
 """
 
 _EARNED = 0.2

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from wallet_provisioning.http.circle.addresses import is_address
 from wallet_provisioning.http.circle.answers import Duplicate, WalletOrder
@@ -17,7 +17,6 @@ from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.outcomes import Failed, Live
 
 _LONGEST_MESSAGE = 300
-_BODIES = TypeAdapter(list[WalletBody])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,28 +44,6 @@ class _Hit:
 
 def settle_all(order: WalletOrder, raws: Sequence[object], *, request_id: str | None) -> Settled:
     """Read the answer to an order: a member without a wallet in it is `Failed`, not missing."""
-    return _settle_at_once(order, raws, request_id) or _settle_each(order, raws, request_id)
-
-
-def _settle_at_once(order: WalletOrder, raws: Sequence[object], request_id: str | None) -> Settled | None:
-    """Read an answer that is just as ordered, which is far cheaper; None where anything is unusual."""
-    try:
-        wallets = _BODIES.validate_python(raws)
-    except ValidationError:
-        return None
-    by_ref_id = {wallet.ref_id: wallet for wallet in wallets}
-    if not len(wallets) == len(by_ref_id) == len(order.members):
-        return None
-    outcomes: dict[str, Live | Failed] = {}
-    for member in order.members:
-        wallet = by_ref_id.get(member.ref_id)
-        if wallet is None or _stranger(order, member.ref_id, wallet) or _unusable(order, wallet):
-            return None
-        outcomes[member.ref_id] = _live(wallet, adopted=False, request_id=request_id)
-    return Settled(wallets=outcomes)
-
-
-def _settle_each(order: WalletOrder, raws: Sequence[object], request_id: str | None) -> Settled:
     by_ref_id: dict[object, list[object]] = {}
     for raw in raws:
         by_ref_id.setdefault(ref_id_of(raw), []).append(raw)
