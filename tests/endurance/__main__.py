@@ -3,6 +3,7 @@
 `several` kills one of three daemons and has another stand still, again and again. `outage` takes the
 database away for minutes. `acknowledged` crashes daemon and database in a loop while a client writes down
 what it was promised. `announcements` measures how soon a NOTIFY wakes the others, and what that costs.
+`chain` takes one chain of Circle away for two simulated hours.
 Each prints what it measured. Exit code 1 on a breach.
 """
 
@@ -13,7 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.endurance import acknowledged, announcements, outage, several
+from tests.endurance import acknowledged, announcements, chain, outage, several
 from tests.pgbouncer import PGBOUNCER
 
 Run = Callable[[Path, argparse.Namespace], Iterator[str]]
@@ -22,6 +23,7 @@ RUNS: dict[str, Run] = {
     "outage": outage.run,
     "acknowledged": acknowledged.run,
     "announcements": announcements.run,
+    "chain": chain.run,
 }
 
 
@@ -29,11 +31,12 @@ def main() -> int:
     """Run what is asked for and print its lines as they come."""
     parser = argparse.ArgumentParser(prog="python -m tests.endurance", description=__doc__)
     parser.add_argument("what", choices=RUNS)
-    parser.add_argument("--jobs", type=int, default=2000, help="how many jobs (several, announcements)")
+    parser.add_argument("--jobs", type=int, default=2000, help="how many jobs (not for outage, acknowledged)")
     parser.add_argument("--rounds", type=int, default=20, help="how many crashes (acknowledged)")
     parser.add_argument("--seconds", type=float, default=600, help="how long the database is away (outage)")
-    parser.add_argument("--seed", type=int, default=0, help="when daemons are struck (several)")
+    parser.add_argument("--seed", type=int, default=0, help="what happens when (several, chain)")
     parser.add_argument("--pooled", action="store_true", help="through PgBouncer (outage)")
+    parser.add_argument("--frozen", action="store_true", help="it stands still instead (outage)")
     wanted = parser.parse_args()
     if wanted.pooled and PGBOUNCER is None:
         parser.error("pgbouncer is not installed")

@@ -31,19 +31,19 @@ def run(folder: Path, wanted: Namespace) -> Iterator[str]:
         lives = [_lives(house) for house in houses]
         order_all(houses[0], 100)
         began = time.monotonic()
-        server.stop()
+        (server.freeze if wanted.frozen else server.stop)()
         yield f"the database is away with {wanted.seconds:.0f} s to go"
         refused = 0
         while time.monotonic() - began < wanted.seconds:
             time.sleep(1)
             refused += try_order(houses[0], str(uuid4())) is None
             assert all(house.process is not None and house.process.poll() is None for house in houses)
-        server.start()
+        (server.thaw if wanted.frozen else server.start)()
         yield f"it was away for {time.monotonic() - began:.0f} s; {refused} orders were refused meanwhile"
         yield from _goes_on(fleet, houses)
         for house, before in zip(houses, lives, strict=True):
             again = {path for path, life in _lives(house).items() if life > before[path]}
-            crashes = [house.actor(path)["last_crash"] for path in again]
+            crashes = [house.actor(path)["last_crash"]["error"] for path in again]
             assert not again, f"started again: {again}, {crashes}"
         ((jobs,),) = fleet.rows("SELECT count(*) FROM wallet_provisioning_jobs")
         assert fleet.rows("SELECT DISTINCT attempt_count FROM wallet_provisioning_jobs") == [(1,)]

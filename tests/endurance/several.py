@@ -41,9 +41,9 @@ def run(folder: Path, wanted: Namespace) -> Iterator[str]:
         yield f"{wanted.jobs} jobs in {time.monotonic() - began:.0f} s, seed {wanted.seed}"
         yield from strikes.lines()
         yield from _claims(fleet)
-        strikes.assert_claimed_in_time()
         assert fleet.double_claims() == []
         assert_one_wallet_each(circle, healthy, wanted.jobs)
+        strikes.assert_claimed_in_time()
 
 
 def _order(house: House, fleet: Fleet, jobs: int) -> None:
@@ -82,28 +82,30 @@ class _Strikes:
             self._kill()
 
     def lines(self) -> Iterator[str]:
-        late = sorted(self._waits())
+        returned, late = sorted(self._waits("job_rescued", 0)), sorted(self._waits())
         yield f"killed {self._kills} times with {len(self._held)} jobs in hand, frozen {self._freezes} times"
         yield f"{stale_refusals(self._frozen):.0f} stale writes of the frozen one were refused and counted"
-        if late:
-            median, longest = late[len(late) // 2].total_seconds(), late[-1].total_seconds()
-            yield f"claimed again {median:.2f} s after it (median), {longest:.2f} s at most; lease {_LEASE} s"
+        for what, waits in (("returned", returned), ("claimed again", late)):
+            if waits:
+                median, longest = waits[len(waits) // 2].total_seconds(), waits[-1].total_seconds()
+                yield f"{what} {median:.2f} s after it (median), {longest:.2f} s at most; lease {_LEASE} s"
 
     def assert_claimed_in_time(self) -> None:
         """Every job of the dead is claimed again a second after its lease at the latest."""
         assert max(self._waits(), default=timedelta()) <= timedelta(seconds=_LEASE + 1)
 
-    def _waits(self) -> list[timedelta]:
-        return [self._claimed_again(*each) for each in self._held]
+    def _waits(self, step: str = "provision_start", later: int = 1) -> list[timedelta]:
+        """Return how long after the kill each job took this step, in the epoch that is so much later."""
+        return [self._wait(job, epoch + later, at, step) for job, epoch, at in self._held]
 
-    def _claimed_again(self, job: str, epoch: int, killed_at: datetime) -> timedelta:
+    def _wait(self, job: str, epoch: int, killed_at: datetime, step: str) -> timedelta:
         rows: Any = self._fleet.rows(
-            "SELECT created_at FROM audit_logs WHERE job_id = %s "
-            "AND action = 'wallet-worker:provision_start' AND epoch = %s",
+            "SELECT created_at FROM audit_logs WHERE job_id = %s AND action = %s AND epoch = %s",
             job,
-            epoch + 1,
+            f"wallet-worker:{step}",
+            epoch,
         )
-        assert rows, f"job {job} was not claimed again after epoch {epoch}"
+        assert rows, f"job {job} has no {step} in epoch {epoch}"
         return timedelta(seconds=(rows[0][0] - killed_at).total_seconds())
 
     def _kill(self) -> None:

@@ -223,6 +223,7 @@ def test_the_alerts_load_and_a_scheduler_that_is_down_is_noticed(prometheus: Ser
             "WalletProvisioningErrorRateHigh",
             "WalletProvisioningDuplicateWallet",
             "WalletProvisioningBreakerOpen",
+            "WalletProvisioningCircleLimits",
             "WalletProvisioningZombies",
             "WalletProvisioningDeadLetters",
             "WalletProvisioningCallersRefused",
@@ -274,6 +275,14 @@ tests:
         values: '_x20 1x20'
       - series: 'wallet_provisioning_breaker_state{{chain="ETH"}}'
         values: '0x2 2x38'
+      - series: 'wallet_provisioning_circle_budget_wait_seconds_bucket{{kind="wallets",le="10"}}'
+        values: '0+9x40'
+      - series: 'wallet_provisioning_circle_budget_wait_seconds_bucket{{kind="wallets",le="30"}}'
+        values: '0+10x40'
+      - series: 'wallet_provisioning_circle_budget_wait_seconds_bucket{{kind="wallets",le="+Inf"}}'
+        values: '0+10x40'
+      - series: 'wallet_provisioning_circle_budget_slowed_total{{kind="gets"}}'
+        values: '0+2x40'
       - series: 'wallet_provisioning_reconcile_findings{{kind="missing",instance="a"}}'
         values: '0x20 2x20'
       - series: 'wallet_provisioning_actor_zombies{{actor="writer",instance="a"}}'
@@ -295,6 +304,7 @@ tests:
           - {{labels: '{{alertname="WalletProvisioningSchedulerDown"}}', value: 1}}
           - {{labels: '{{alertname="WalletProvisioningJobStuck"}}', value: 1}}
           - {{labels: '{{alertname="WalletProvisioningDuplicateWallet"}}', value: 1}}
+          - {{labels: '{{alertname="WalletProvisioningCircleLimits"}}', value: 2}}
           - {{labels: '{{alertname="WalletProvisioningZombies"}}', value: 1}}
           - {{labels: '{{alertname="WalletProvisioningReconcileFindings"}}', value: 1}}
           - {{labels: '{{alertname="WalletProvisioningDeadLetters"}}', value: 1}}
@@ -323,6 +333,12 @@ tests:
         values: '0x40'
       - series: 'wallet_provisioning_breaker_state{{chain="ETH"}}'
         values: '1x40'
+      - series: 'wallet_provisioning_circle_budget_wait_seconds_bucket{{kind="wallets",le="10"}}'
+        values: '0+10x40'
+      - series: 'wallet_provisioning_circle_budget_wait_seconds_bucket{{kind="wallets",le="+Inf"}}'
+        values: '0+10x40'
+      - series: 'wallet_provisioning_circle_budget_slowed_total{{kind="gets"}}'
+        values: '0+1x40'
       - series: 'wallet_provisioning_actor_zombies{{actor="writer",instance="a"}}'
         values: '0x40'
       - series: 'wallet_provisioning_undelivered_messages_total{{actor="writer"}}'

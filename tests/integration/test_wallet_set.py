@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -9,12 +11,22 @@ import pytest
 from sqlalchemy import select
 
 from tests.support_reconcile import Shelf
-from tests.support_store import WALLET_SET, open_sqlite
+from tests.support_store import (
+    WALLET_SET,
+    claim_new,
+    live,
+    open_requests,
+    open_sqlite,
+    record,
+    request,
+    result,
+)
 from wallet_provisioning.actors.walletset import NO_SET, Prepared, WalletSet, WalletSetOptions
 from wallet_provisioning.http.circle.answers import CallFailed, Certainty, WalletSetMade
 from wallet_provisioning.http.circle.errors import KEY_USED, WALLET_SET_NOT_FOUND
 from wallet_provisioning.http.circle.listing import Order, WalletPage
 from wallet_provisioning.jobs.errors import ErrorType
+from wallet_provisioning.jobs.listed import ListedWallet
 from wallet_provisioning.store.behind import read_hold
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.stamp import read_stamp, stamp_environment
@@ -30,6 +42,7 @@ class FakeSets:
         self.unknown: set[UUID] = set()
         self.refused = 0
         self.shelf = Shelf()
+        self.page = 50
 
     async def create_wallet_set(self, *, chain: str, key: UUID, name: str) -> WalletSetMade | CallFailed:
         assert chain
@@ -49,10 +62,13 @@ class FakeSets:
     async def list_wallets(
         self, wallet_set_id: UUID, *, after: UUID | None = None, order: Order = "ASC"
     ) -> WalletPage | CallFailed:
-        assert after is None
         assert order == "DESC"
         self.calls.append(f"list {wallet_set_id}")
-        return WalletPage(wallets=tuple(self.shelf.wallets), next=None)
+        newest = list(reversed(self.shelf.wallets))
+        start = 0 if after is None else 1 + [each.circle_wallet_id for each in newest].index(after)
+        page = newest[start : start + self.page]
+        is_last = start + self.page >= len(newest)
+        return WalletPage(wallets=tuple(page), next=None if is_last else page[-1].circle_wallet_id)
 
 
 def failed(code: int) -> CallFailed:
@@ -201,3 +217,104 @@ async def test_foreign_wallets_alone_hold_nothing(database: Database) -> None:
 
     with database.read() as connection:
         assert read_hold(connection) is None
+
+
+def wallet_here(database: Database, circle: FakeSets) -> ListedWallet:
+    """Return a wallet that is live here and at Circle."""
+    job = claim_new(database, request(chains=("ETH",)))
+    wallet = circle.shelf.add(job.user_id)
+    record(database, result(job, live(circle_wallet_id=wallet.circle_wallet_id)))
+    return wallet
+
+
+def held(database: Database) -> bool:
+    with database.read() as connection:
+        return read_hold(connection) is not None
+
+
+@pytest.mark.parametrize("others", [3, 60, 200])
+async def test_others_newer_wallets_hide_none_that_a_backup_lacks(database: Database, others: int) -> None:
+    circle = FakeSets()
+    circle.page = 2
+    wallet_here(database, circle)
+    circle.shelf.add(uuid4())
+    for _ in range(others):
+        circle.shelf.add(uuid4(), ref_id="", name="")
+
+    wallet_set = set_of(database, circle)
+    assert wallet_set.find() is None
+    while not wallet_set.is_ready:
+        prepared = await wallet_set.prepare(circle, "ETH")
+        assert isinstance(prepared, Prepared)
+        wallet_set.take(prepared)
+    assert held(database)
+
+
+async def test_wallets_that_a_stored_request_accounts_for_hide_none_either(database: Database) -> None:
+    circle = FakeSets()
+    circle.page = 2
+    wallet_here(database, circle)
+    circle.shelf.add(uuid4())
+    jobs = [claim_new(database, request(chains=("ETH",))) for _ in range(3)]
+    open_requests(database, *jobs)
+    for job in jobs:
+        circle.shelf.add(job.user_id)
+
+    wallet_set = set_of(database, circle)
+    await ready(wallet_set, circle)
+    assert not wallet_set.is_ready
+    await ready(wallet_set, circle)
+    assert held(database)
+
+
+async def test_the_look_ends_behind_the_first_wallet_that_is_recorded_here(database: Database) -> None:
+    circle = FakeSets()
+    circle.page = 2
+    for _ in range(10):
+        wallet_here(database, circle)
+
+    await ready(set_of(database, circle), circle)
+
+    assert not held(database)
+    assert len([call for call in circle.calls if call.startswith("list")]) == 1
+
+
+async def test_wallets_of_one_second_are_looked_at_together(database: Database) -> None:
+    """Which of them is the newer can't be told: the look goes on to an older one."""
+    circle = FakeSets()
+    circle.page = 2
+    moment = wallet_here(database, circle).created_at + timedelta(seconds=60)
+    circle.shelf.add(uuid4(), created_at=moment)
+    known = claim_new(database, request(chains=("ETH",)))
+    wallets = [
+        circle.shelf.add(known.user_id, created_at=moment),
+        circle.shelf.add(uuid4(), ref_id="", name=""),
+    ]
+    record(database, result(known, live(circle_wallet_id=wallets[0].circle_wallet_id)))
+    circle.shelf.wallets[-1] = replace(wallets[1], created_at=moment)
+
+    wallet_set = set_of(database, circle)
+    await ready(wallet_set, circle)
+    assert not wallet_set.is_ready
+    await ready(wallet_set, circle)
+    assert held(database)
+
+
+async def test_chains_that_take_the_same_look_go_further_together(database: Database) -> None:
+    circle = FakeSets()
+    circle.page = 2
+    for _ in range(5):
+        circle.shelf.add(uuid4(), ref_id="", name="")
+    wallet_set = set_of(database, circle)
+    assert wallet_set.find() is None
+    first = await wallet_set.prepare(circle, "ETH")
+    second = await wallet_set.prepare(circle, "SOL")
+    assert isinstance(first, Prepared)
+    assert second is first
+    wallet_set.take(first)
+    further = await wallet_set.prepare(circle, "ETH")
+    wallet_set.take(first)
+    assert await wallet_set.prepare(circle, "SOL") is further
+    assert isinstance(further, Prepared)
+    wallet_set.take(further)
+    assert wallet_set.is_ready

@@ -32,8 +32,8 @@ from wallet_provisioning.actors.outbox import Outbox
 from wallet_provisioning.actors.results import Assignment, BatchRecorded, WriterMessage
 from wallet_provisioning.actors.seat import ChainSeat
 from wallet_provisioning.actors.settling import Settler
-from wallet_provisioning.actors.waiting import MOMENT, Ask, WaitingRoom, Wave
-from wallet_provisioning.actors.walletset import Prepared, WalletSet, WalletSetOptions
+from wallet_provisioning.actors.waiting import MOMENT, Ask, UserKey, WaitingRoom, Wave
+from wallet_provisioning.actors.walletset import STILL_LOOKING, Prepared, WalletSet, WalletSetOptions
 from wallet_provisioning.http.circle.answers import CallFailed
 from wallet_provisioning.http.circle.breaker import Permit
 from wallet_provisioning.jobs.chains import Chain
@@ -140,8 +140,9 @@ class CircleActor(Actor[CircleMessage]):
     def receive(self, message: CircleMessage) -> None:
         """Take note of this and all that waits, then send what can be sent."""
         self._give_up_lost_calls()
+        now = self.life.clock.monotonic()
         for each in (message, *self.take_waiting()):
-            self._note(each)
+            self._note(each, now)
         self._advance()
         self._seat.publish(in_flight=len(self._batches), waiting=len(self._room))
 
@@ -149,10 +150,10 @@ class CircleActor(Actor[CircleMessage]):
         """Return whether no call is under way and every result is committed."""
         return not (self._batches or len(self._outbox) or self._postponed)
 
-    def _note(self, message: CircleMessage) -> None:
+    def _note(self, message: CircleMessage, now: timedelta) -> None:
         match message:
             case Provision():
-                self._let_wait(message)
+                self._let_wait(message, now)
             case CallEnded() | SetCallEnded():
                 self._take_answer(message)
             case BatchRecorded():
@@ -168,7 +169,7 @@ class CircleActor(Actor[CircleMessage]):
 
     # Asks.
 
-    def _let_wait(self, wish: Provision) -> None:
+    def _let_wait(self, wish: Provision, now: timedelta) -> None:
         """Let a job wait for its wallet, unless it waits already, is under way, or is done."""
         assignment = wish.assignment
         if self._room.holds(assignment) or self._is_under_way(assignment):
@@ -176,7 +177,6 @@ class CircleActor(Actor[CircleMessage]):
         if self._outbox.tell_again(assignment):
             return
         span = spans.start_chain(assignment.job, self._chain.name, assignment.span)
-        now = self.life.clock.monotonic()
         self._forget(self._room.add(Ask(assignment=assignment, span=span, wave=wish.wave, since=now)))
 
     def _forget(self, ask: Ask | None) -> None:
@@ -185,8 +185,7 @@ class CircleActor(Actor[CircleMessage]):
             spans.end_chain(ask.span, None)
 
     def _is_under_way(self, assignment: Assignment) -> bool:
-        asks = (batch.asks.get(assignment.job.user_id) for batch in self._batches)
-        return any(ask is not None and ask.assignment.key == assignment.key for ask in asks)
+        return any(batch.holds(assignment) for batch in self._batches)
 
     def _advance(self) -> None:
         """Send what waits, as far as it is time, the breaker allows it and the store is there."""
@@ -242,6 +241,8 @@ class CircleActor(Actor[CircleMessage]):
             case Prepared() as prepared:
                 self._wallet_set.take(prepared)
                 self._seat.record(message.permit, None, self.life.clock, self._emit)
+                if self._wallet_set.takes_long:
+                    self._outbox.answer(self._room.take(len(self._room)), STILL_LOOKING)
             case CallFailed() as failed:
                 self._seat.record(message.permit, failed, self.life.clock, self._emit)
                 self._outbox.answer(self._room.take(len(self._room)), self._set_failure(failed))
@@ -276,11 +277,11 @@ class CircleActor(Actor[CircleMessage]):
             self._seat.breaker.release(permit)
             self._outbox.answer(asks, Waiting(message=str(held), delay=self._options.retry_configuration))
             return
-        by_user = {ask.user_id: ask for ask in asks}
+        by_user = {ask.user_key: ask for ask in asks}
         self._drop(by_user, opened.fenced_off)
         known: dict[UUID, Outcome] = {**opened.live, **opened.failed}
         for user_id, outcome in known.items():
-            self._outbox.answer([by_user.pop(user_id)], outcome)
+            self._outbox.answer([by_user.pop(user_id.int)], outcome)
         permits = [permit]
         new = () if opened.request is None else (opened.request,)
         for request in (*new, *opened.unresolved):
@@ -292,7 +293,7 @@ class CircleActor(Actor[CircleMessage]):
     def _joins(self, ask: Ask) -> bool:
         """Let an ask wait for a call that is under way for its wallet anyway; return whether there is one."""
         for batch in self._batches:
-            if batch.makes_wallet_of(ask.user_id):
+            if batch.makes_wallet_for(ask):
                 self._forget(batch.join(ask))
                 return True
         return False
@@ -305,13 +306,15 @@ class CircleActor(Actor[CircleMessage]):
         with self._database.write(self.life.path, "open_request") as tx:
             return open_request(tx, chain=self._chain, wallet_set_id=wallet_set, members=members)
 
-    def _send_request(self, request: StoredRequest, by_user: dict[UUID, Ask], permits: list[Permit]) -> None:
+    def _send_request(
+        self, request: StoredRequest, by_user: dict[UserKey, Ask], permits: list[Permit]
+    ) -> None:
         """Send one stored request for those who wait for it, if the breaker lets it."""
         permit = permits.pop() if permits else self._admit()
         if permit is None:
             return
-        members = [member.user_id for member in request.members if member.user_id in by_user]
-        asks = {user_id: by_user.pop(user_id) for user_id in members}
+        users = [member.user_id.int for member in request.members]
+        asks = {user: by_user.pop(user) for user in users if user in by_user}
         since = self.life.clock.monotonic()
         self._call(Batch(request=request, permit=permit, since=since, asks=asks))
 
@@ -343,10 +346,10 @@ class CircleActor(Actor[CircleMessage]):
             self._wallet_set.give_up_call()
             self._take_answer(SetCallEnded(answer=lost_call(), permit=self._set_call.permit))
 
-    def _drop(self, by_user: dict[UUID, Ask], members: Sequence[RequestMember]) -> None:
+    def _drop(self, by_user: dict[UserKey, Ask], members: Sequence[RequestMember]) -> None:
         """Forget asks whose job is no longer held by who asked."""
         for member in members:
-            self._forget(by_user.pop(member.user_id, None))
+            self._forget(by_user.pop(member.user_id.int, None))
             what = f"request {self._chain.name}"
             self._emit(
                 StaleRefused(job_id=member.job_id, epoch=member.epoch, what=what, actor=self.life.path)

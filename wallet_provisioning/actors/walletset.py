@@ -3,10 +3,17 @@
 It is prepared once for all chains, before the first creation of this boot: the set is seen or made, and
 the newest wallets in it are held against the store, for a database that is behind Circle (an old backup
 was restored) must not create anything. Under a LIVE key a set is never made by itself.
+
+The look goes back, page by page, until it has passed a wallet that is recorded here. A backup holds all
+that was recorded before it, and whatever was made before such a wallet had its request stored even
+earlier; so nothing older can be unknown. Nearly always the first page is enough. Others' wallets, and
+those that stored requests account for, prove nothing and are passed over, however many they are.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -16,13 +23,19 @@ from wallet_provisioning.http.circle.listing import Order, WalletPage
 from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.identity import wallet_set_key
 from wallet_provisioning.jobs.listed import ListedWallet
-from wallet_provisioning.store.behind import hold_creations, unknown_among
+from wallet_provisioning.jobs.outcomes import Waiting
+from wallet_provisioning.store.behind import hold_creations, recorded_among, unknown_among
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.wallets import save_wallet_set, wallet_set_id
 
+_PAGES = 10  # of older wallets at a time
 NO_SET = (
     "there is no wallet set, and under a LIVE key none is made by itself: set CIRCLE_WALLET_SET_ID, or run "
     "`wallet-provisioning wallet-set create`; jobs wait until then"
+)
+
+STILL_LOOKING = Waiting(
+    message="the newest wallets at Circle are being held against the database", delay=timedelta(seconds=2)
 )
 
 
@@ -67,11 +80,15 @@ class SetReader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A set that exists at Circle, whether we had it made, and its newest wallets."""
+    """A set that exists at Circle, whether we had it made, and its newest wallets.
+
+    `next` is where older ones follow, None where there are none.
+    """
 
     wallet_set_id: UUID
     is_made: bool
     newest: tuple[ListedWallet, ...]
+    next: UUID | None = None
 
 
 class WalletSet:
@@ -92,6 +109,9 @@ class WalletSet:
         self._known = options.named
         self._ready: UUID | None = None
         self._prepared: Prepared | None = None
+        self._looked_until: UUID | None = None
+        self._recorded_at: datetime | None = None
+        self._looks = 0
         self._generation = 0
         self._turn = asyncio.Lock()
 
@@ -104,6 +124,11 @@ class WalletSet:
     def is_known(self) -> bool:
         """Whether it is known which set is to be used."""
         return self._known is not None
+
+    @property
+    def takes_long(self) -> bool:
+        """Whether the look is not over after hundreds of wallets; whoever waits for it should come again."""
+        return not self.is_ready and self._looks > 1
 
     def find(self) -> UUID | None:
         """Return the set that wallets may be made in, None where it has yet to be prepared."""
@@ -136,8 +161,9 @@ class WalletSet:
     def take(self, prepared: Prepared) -> None:
         """Keep the set, and hold creations back where the database is behind Circle.
 
-        Of two sets that were made, that counts which was saved first. The store is read after Circle's
-        answer, so what is being created at this moment is known by its stored request.
+        Where the wallets seen so far don't tell, older ones are to be prepared. Of two sets that were made,
+        that counts which was saved first. The store is read after Circle's answer, so what is being created
+        at this moment is known by its stored request.
         """
         winner = self._save(prepared)
         if winner != prepared.wallet_set_id:
@@ -145,6 +171,10 @@ class WalletSet:
             return
         with self._database.read() as connection:
             unknown = unknown_among(connection, prepared.newest)
+            recorded = recorded_among(connection, prepared.newest)
+        if not unknown and not self._has_passed(recorded, prepared):
+            self._look_further(prepared)
+            return
         if unknown:
             with self._database.write(self._path, "hold_creations") as tx:
                 unknown = unknown_among(tx.connection, prepared.newest)
@@ -152,6 +182,24 @@ class WalletSet:
                     hold_creations(tx, [each.circle_wallet_id for each in unknown], len(unknown))
         self._known = self._ready = winner
         self.trouble = None
+
+    def _has_passed(self, recorded: Sequence[ListedWallet], prepared: Prepared) -> bool:
+        """Return whether this look goes back behind a wallet that is recorded here, or to the oldest of all.
+
+        Times are to the second, so one of the same second may be the younger.
+        """
+        moments = [wallet.created_at for wallet in recorded]
+        if self._recorded_at is not None:
+            moments.append(self._recorded_at)
+        self._recorded_at = max(moments, default=None)
+        if prepared.next is None or not prepared.newest:
+            return True
+        return self._recorded_at is not None and prepared.newest[-1].created_at < self._recorded_at
+
+    def _look_further(self, prepared: Prepared) -> None:
+        if self._prepared is prepared:  # else another chain has done it
+            self._looked_until, self._prepared = prepared.next, None
+            self._looks += 1
 
     def _save(self, prepared: Prepared) -> UUID:
         with self._database.read() as connection:
@@ -170,13 +218,20 @@ class WalletSet:
         found = await self._see() if self._known is not None else await self._make(maker, chain)
         if isinstance(found, CallFailed):
             return found
-        newest: tuple[ListedWallet, ...] = ()
-        if self._reader is not None:
-            page = await self._reader.list_wallets(found, order="DESC")
+        is_made = self._known is None
+        if self._reader is None:
+            return Prepared(wallet_set_id=found, is_made=is_made, newest=())
+        newest: list[ListedWallet] = []
+        cursor = self._looked_until
+        for _ in range(1 if cursor is None else _PAGES):
+            page = await self._reader.list_wallets(found, after=cursor, order="DESC")
             if isinstance(page, CallFailed):
                 return page
-            newest = page.wallets
-        return Prepared(wallet_set_id=found, is_made=self._known is None, newest=newest)
+            newest += page.wallets
+            cursor = page.next
+            if cursor is None:
+                break
+        return Prepared(wallet_set_id=found, is_made=is_made, newest=tuple(newest), next=cursor)
 
     async def _see(self) -> UUID | CallFailed:
         """Look whether a set that the settings name exists; one of the store's was there before."""

@@ -11,18 +11,20 @@ from wallet_provisioning.cli.circle import open_circle
 from wallet_provisioning.cli.exits import CommandError, ExitCode
 from wallet_provisioning.cli.opening import open_store
 from wallet_provisioning.cli.output import show_json, show_line
+from wallet_provisioning.cli.parameters import REASON
 from wallet_provisioning.daemon.circle import wallet_set_options
 from wallet_provisioning.http.circle.answers import CallFailed, Certainty
 from wallet_provisioning.settings import Settings
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.stamp import read_stamp, require_wallet_set, stamp_environment
+from wallet_provisioning.store.wallet_set_change import change_wallet_set
 
 _NO_CHAIN = "-"
 
 
 @click.group(name="wallet-set")
 def walletset() -> None:
-    """Make or show the wallet set that all wallets of this database live in."""
+    """Make, show or change the wallet set that all wallets of this database live in."""
 
 
 @walletset.command()
@@ -60,6 +62,30 @@ def show(environ: Mapping[str, str], *, sandbox: bool, as_json: bool) -> int:
         if wallet_set_id is None:
             raise CommandError(ExitCode.FAILED, "there is no wallet set yet; see `wallet-set create`")
         _judge(asyncio.run(_look(database, settings, wallet_set_id)))
+    _show(wallet_set_id, settings, as_json=as_json)
+    return ExitCode.DONE
+
+
+@walletset.command()
+@click.option("--reason", type=REASON, required=True, help="Why; it is audited.")
+@click.option("--sandbox", is_flag=True, help="In the built-in sandbox; no daemon may run it now.")
+@click.option("--json", "as_json", is_flag=True, help="Write an object.")
+@click.pass_obj
+def change(environ: Mapping[str, str], *, reason: str, sandbox: bool, as_json: bool) -> int:
+    """Let this database belong to the set that CIRCLE_WALLET_SET_ID names from now on.
+
+    Only while no wallet was made, and none may have been, in the set that it belongs to, and no daemon runs.
+    """
+    settings = Settings.load(environ, sandbox=sandbox)
+    wallet_set_id = settings.circle_wallet_set_id
+    if wallet_set_id is None:
+        raise CommandError(ExitCode.WRONG, "set CIRCLE_WALLET_SET_ID to the wallet set that shall be used")
+    with open_store(settings) as database:
+        with database.write("cli", "wallet_set_change") as tx:
+            stamp_environment(tx, settings.environment.value, None)
+        _judge(asyncio.run(_look(database, settings, wallet_set_id)))
+        with database.write("cli", "wallet_set_change") as tx:
+            change_wallet_set(tx, wallet_set_id, reason=reason)
     _show(wallet_set_id, settings, as_json=as_json)
     return ExitCode.DONE
 

@@ -12,6 +12,7 @@ from wallet_provisioning.actors.walletset import NO_SET, Prepared, SetMaker, Wal
 from wallet_provisioning.http.api.control import Check
 from wallet_provisioning.http.circle.answers import CallFailed
 from wallet_provisioning.store.behind import read_hold
+from wallet_provisioning.store.controls import EVERYTHING, recall_waiting
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.errors import StoreError
 from wallet_provisioning.telemetry.events import Emit, Notice
@@ -41,6 +42,7 @@ class Preparation:
         self._on_circle_loop = on_circle_loop
         self._emit = emit
         self._trouble: str | None = None
+        self._has_recalled = False
 
     def checks(self) -> dict[str, Check]:
         """Return a check that says what is in the way of creations, where something is."""
@@ -49,22 +51,40 @@ class Preparation:
     async def run(self) -> None:
         """Look after the set until it can be used, and then after what is in the way of creations."""
         while True:
-            if not self._wallet_set.is_ready:
-                await self._prepare()
+            while not self._wallet_set.is_ready and await self._prepare():
+                pass
+            if self._wallet_set.is_ready and not self._has_recalled:
+                await self._recall()
             self._tell(await self._find_trouble())
             await asyncio.sleep(_PAUSE)
 
-    async def _prepare(self) -> None:
-        """See the set that is known; one that may be made is made for the first job, not before."""
+    async def _prepare(self) -> bool:
+        """See the set that is known; one that may be made is made for the first job, not before.
+
+        Returns whether that led further: a long look at Circle's wallets goes on at once.
+        """
         try:
             known = await asyncio.to_thread(self._wallet_set.look_up)
             if known is None:
-                return
+                return False
             prepared = await self._on_circle_loop(self._wallet_set.prepare(self._maker, _NO_CHAIN))
             if isinstance(prepared, Prepared):
                 await asyncio.to_thread(self._wallet_set.take, prepared)
         except StoreError:
+            return False
+        return isinstance(prepared, Prepared)
+
+    async def _recall(self) -> None:
+        """Have jobs try again that waited for a breaker of an earlier boot: nobody tells of its closing."""
+        try:
+            await asyncio.to_thread(self._recall_waiting)
+        except StoreError:
             return
+        self._has_recalled = True
+
+    def _recall_waiting(self) -> None:
+        with self._database.write("daemon", "recall_waiting") as tx:
+            recall_waiting(tx, EVERYTHING)
 
     async def _find_trouble(self) -> str | None:
         if not self._wallet_set.is_ready:

@@ -39,6 +39,12 @@ def unknown_among(connection: Connection, listed: Iterable[ListedWallet]) -> tup
     return tuple(wallet for wallet, owner in rest.items() if owner not in covered)
 
 
+def recorded_among(connection: Connection, listed: Sequence[ListedWallet]) -> tuple[ListedWallet, ...]:
+    """Return the wallets that the database has recorded, not only asked for."""
+    known = _recorded(connection, [wallet.circle_wallet_id for wallet in listed])
+    return tuple(wallet for wallet in listed if wallet.circle_wallet_id in known)
+
+
 def is_covered(status: str, request_id: UUID | None) -> bool:
     """Return whether a wallet here keeps its user from being given another: it is live, or asked for."""
     return status == WalletStatus.LIVE.value or request_id is not None

@@ -89,6 +89,7 @@ def _compare_sets(stamp: Stamp, wallet_set_id: UUID | None) -> None:
     if stamp.wallet_set_id is not None and wallet_set_id not in {None, stamp.wallet_set_id}:
         msg = (
             f"this database belongs to wallet set {stamp.wallet_set_id}, but CIRCLE_WALLET_SET_ID is "
-            f"{wallet_set_id}; unset it or use another database"
+            f"{wallet_set_id}; unset it, use another database, or, where no wallet was made yet, run "
+            "`wallet-provisioning wallet-set change`"
         )
         raise WrongEnvironmentError(msg)
