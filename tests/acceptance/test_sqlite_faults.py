@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 from tests.acceptance.house import LAUNCHER, House, open_house, until
 from wallet_provisioning.store.schema import migrate
@@ -90,6 +91,7 @@ def test_a_full_disk_is_a_state_and_nothing_that_was_acknowledged_is_lost(tmp_pa
         assert answer["code"] == "unavailable"
         until(lambda: worker_state(house) == "degraded" or None, 60, house.tail)
         assert house.process.poll() is None
+        assert "can't be used" in unhealthy(house)
 
         resource.prlimit(
             house.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
@@ -99,6 +101,36 @@ def test_a_full_disk_is_a_state_and_nothing_that_was_acknowledged_is_lost(tmp_pa
         assert house.wait_for_job(house.approve("kyc-2")["id"])["status"] == "completed"
         assert "can't be used: " in house.log.read_text()
     assert _is_sound(tmp_path / FILE)
+
+
+def unhealthy(house: House) -> str:
+    """Return what is wrong with the database of a daemon that says of itself that it can't work."""
+    answer = house.client.get("/api/v1/admin/workers/health")
+    check = answer.json()["checks"]["database"]
+    assert (answer.status_code, check["ok"]) == (503, False)
+    return str(check["detail"])
+
+
+def test_a_file_that_another_program_holds_locked_is_a_state_and_no_restart_is_spent(tmp_path: Path) -> None:
+    with open_house(tmp_path) as house:
+        house.wait_for_job(house.order()["id"])
+        before = house.get("admin/actors")["items"]
+        other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+
+        asking = house.run("provision", str(uuid4()))
+        until(lambda: worker_state(house) == "degraded" or None, 60, house.tail)
+        assert "another program holds the database file locked" in unhealthy(house)
+        assert (asking.communicate(timeout=60)[0], asking.returncode) == ("", 3)
+        told = [line for line in house.log.read_text().splitlines() if not line.startswith("{")]
+        assert told == ["another program holds the database file locked; close that program"]
+
+        other.execute("ROLLBACK")
+        other.close()
+        assert house.wait_for_job(house.order()["id"])["status"] == "completed"
+        until(lambda: worker_state(house) == "operational" or None, 60, house.tail)
+        after = house.get("admin/actors")["items"]
+        assert [each["incarnation"] for each in after] == [each["incarnation"] for each in before]
 
 
 def _refusal(house: House) -> dict[str, str] | None:

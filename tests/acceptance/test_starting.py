@@ -1,6 +1,8 @@
 """What a daemon refuses at its start, in one clear line and with the exit code that scripts know."""
 
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -65,6 +67,15 @@ def test_a_postgresql_schema_that_is_not_migrated_is_refused(
     assert "wallet-provisioning migrate" in log
 
 
+def test_a_file_that_a_later_release_migrated_is_worked_with(tmp_path: Path) -> None:
+    with open_house(tmp_path) as house:
+        assert house.terminate() == 0
+    with closing(sqlite3.connect(tmp_path / "wallet-provisioning.db")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with open_house(tmp_path) as house:
+        assert house.wait_for_job(house.order()["id"])["status"] == "completed"
+
+
 def test_all_wrong_settings_are_told_at_once(tmp_path: Path) -> None:
     code, log = refuse(
         tmp_path, WORKER_LEASE="soon", WORKER_MAX_ATTEMPTS="0", WORKER_MAX_ATEMPTS="3", ADMIN_HOST="0.0.0.0"
@@ -100,9 +111,19 @@ def test_a_daemon_waits_for_its_database(tmp_path: Path) -> None:
                 assert probes.get("/healthz/live").status_code == 200
                 assert probes.get("/healthz/ready").status_code == 503
                 assert probes.get("/api/v1/admin/workers/health").status_code == 503
+                status = probes.get("/api/v1/admin/workers/status").json()
+                assert (status["worker"]["status"], status["scheduler"]["is_running"]) == ("degraded", False)
+                assert status["metrics"]["total_jobs_processed"] is None
             server.start()
             assert process.stdout is not None
             assert "http://" in process.stdout.readline()
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1/admin/workers") as workers:
+                until(
+                    lambda: workers.get("/status").json()["metrics"]["failed_jobs"] == 0 or None,
+                    60,
+                    house.tail,
+                )
+                assert workers.get("/status").json()["worker"]["status"] == "operational"
         finally:
             process.terminate()
             process.communicate(timeout=60)

@@ -10,6 +10,7 @@ from tests.support_store import (
     BAD_INPUT,
     EXPIRED,
     NO_ANSWER,
+    SOL,
     TIMEOUT,
     accept,
     apply,
@@ -108,6 +109,28 @@ def _told(row: AuditView, chain: str, wallet: WalletView) -> list[str | None]:
     if chain in after.get("wallets", {}):
         return [before.get("wallets", {}).get(chain), after["wallets"][chain]]
     return []
+
+
+def test_where_a_chain_failed_before_its_job_ended_the_jobs_row_says_what_became_of_it(
+    database: Database,
+) -> None:
+    """At that time nobody knew yet that no further attempt would come."""
+    accept(database, request(chains=("ETH", "SOL")))
+    (held,) = claim(database)
+    record(database, result(held, NO_ANSWER))
+    record(database, result(held, live(SOL), "SOL"))
+    apply(database, moves.fail(held, TIMEOUT))
+
+    rows = timeline(database, held.id)[-3:]
+    assert [(row.action.split(":")[1], row.status.value) for row in rows] == [
+        ("wallet_failed", "retry_scheduled"),
+        ("wallet_created", "success"),
+        ("provision_failed", "failed"),
+    ]
+    chain, _, end = (row.changes for row in rows)
+    assert (chain["after"]["chain"], chain["after"]["status"]) == ("ETH", "creating")
+    assert end["before"]["wallets"] == {"ETH": "creating"}
+    assert end["after"]["wallets"] == {"ETH": "failed"}
 
 
 def test_a_second_job_that_revives_a_failed_wallet_says_so(database: Database) -> None:

@@ -7,7 +7,20 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.support_store import TIMEOUT, accept, claim, claim_new, in_one, job_of, request
+from tests.support_store import (
+    TIMEOUT,
+    accept,
+    claim,
+    claim_new,
+    in_one,
+    job_of,
+    record,
+    request,
+    result,
+)
+from tests.support_store import (
+    live as live_wallet,
+)
 from wallet_provisioning.jobs import moves
 from wallet_provisioning.jobs.moves import Move
 from wallet_provisioning.store import controls, daemons
@@ -142,6 +155,18 @@ def test_jobs_that_wait_for_a_chain_are_recalled_and_no_others(database: Databas
     assert write(database, lambda tx: controls.recall_waiting(tx, "*")) == 1
     assert [job.id for job in claim(database)] == [sol]
     assert job_of(database, eth).attempt_count == 1
+
+
+def test_a_job_whose_wallet_came_with_another_ones_batch_is_recalled_too(database: Database) -> None:
+    accept(database, request(chains=("ETH",)))
+    (job,) = claim(database)
+    put_back = moves.wait_for_circuit(job, "ETH: open", timedelta(minutes=10))
+    in_one(database, lambda tx: apply_moves(tx, [put_back]))
+    record(database, result(job, live_wallet()))
+    assert claim(database) == ()
+
+    assert write(database, lambda tx: controls.recall_waiting(tx, "ETH")) == 1
+    assert [each.id for each in claim(database)] == [job.id]
 
 
 def test_a_withdrawn_order_recalls_those_who_waited_for_it(database: Database) -> None:

@@ -5,7 +5,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -31,6 +33,7 @@ from wallet_provisioning.store.errors import (
     RowRefusedError,
     StoreBusyError,
     StoreError,
+    StoreLockedError,
     StoreUnavailableError,
     StoreUnusableError,
 )
@@ -270,19 +273,34 @@ def test_a_folder_that_is_not_there_is_unusable(tmp_path: Path) -> None:
         database.ping()
 
 
-def test_a_writer_of_another_process_that_holds_on_makes_us_busy(tmp_path: Path) -> None:
+def test_a_writer_of_another_process_that_holds_on_is_an_outage_for_all_who_write(tmp_path: Path) -> None:
+    """Whoever waits behind one that waited in vain is told so then, and not as much later."""
     events = Events()
     database = open_sqlite(tmp_path, events)
     other = sqlite3.connect(tmp_path / "wallets.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
-    with pytest.raises(StoreBusyError, match="locked"), database.write("test", "wait"):
-        pass
-    assert events.of(DependencyLost) == []
+    began = time.monotonic()
+    with ThreadPoolExecutor(5) as pool:
+        refused = list(pool.map(lambda _: is_locked_out(database), range(5)))
+    assert refused == [True] * 5
+    assert time.monotonic() - began < 10
+    database.ping()
+    assert (len(events.of(DependencyLost)), events.of(DependencyBack)) == (1, [])
+
     other.execute("ROLLBACK")
     other.close()
     accept(database)
+    assert len(events.of(DependencyBack)) == 1
     database.close()
+
+
+def is_locked_out(database: Database) -> bool:
+    try:
+        with database.write("test", "wait"):
+            return False
+    except StoreLockedError:
+        return True
 
 
 _KILLED = """

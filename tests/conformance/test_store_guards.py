@@ -1,10 +1,13 @@
 """The database itself refuses a move that nobody wrote down, whoever tries it."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, insert, literal, select, text
 
 from tests.support_store import accept, apply, claim, claim_new, finish, in_one, job_of, operate, timeline
 from wallet_provisioning.jobs.moves import cancel, complete, hand_back, retry_now
@@ -15,6 +18,7 @@ from wallet_provisioning.store.claims import renew_lease
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.errors import RowRefusedError
 from wallet_provisioning.store.moves import apply_moves
+from wallet_provisioning.store.tables import jobs
 from wallet_provisioning.store.transaction import Transaction
 from wallet_provisioning.store.urls import parse_url
 
@@ -45,6 +49,23 @@ def test_the_same_statement_outside_of_the_program_is_refused_too(
     with pytest.raises(Exception, match="only together with its audit row"), engine.begin() as connection:
         connection.execute(text(BY_HAND[0]))
     engine.dispose()
+
+
+def test_a_job_that_is_inserted_by_hand_is_found_by_the_query_that_the_page_gives(database: Database) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "audit.md").read_text()
+    (found,) = re.findall(r"^    (SELECT id, user_id, created_at .*?;)$", page, re.DOTALL | re.MULTILINE)
+    finish(database, claim_new(database))
+    accept(database)
+    forged = uuid4()
+    kept = [column for column in jobs.columns if column.name not in {"id", "user_id"}]
+    like_another = select(
+        literal(forged, jobs.c.id.type), literal(uuid4(), jobs.c.user_id.type), *kept
+    ).limit(1)
+    by_hand = insert(jobs).from_select(["id", "user_id", *(column.name for column in kept)], like_another)
+    in_one(database, lambda tx: tx.execute(by_hand))
+
+    with database.read() as connection:
+        assert [row.id for row in connection.execute(text(found))] == [str(forged)]
 
 
 def test_what_is_no_state_may_change_without_an_audit_row(database: Database) -> None:

@@ -15,7 +15,7 @@ from wallet_provisioning.jobs.moves import hand_back
 from wallet_provisioning.store import tables
 from wallet_provisioning.store.audit import write_audit
 from wallet_provisioning.store.database import Database
-from wallet_provisioning.store.errors import SchemaTooNewError, SchemaTooOldError
+from wallet_provisioning.store.errors import RowRefusedError, SchemaTooNewError, SchemaTooOldError
 from wallet_provisioning.store.schema import (
     SchemaState,
     downgrade,
@@ -282,3 +282,71 @@ def test_programs_that_migrate_at_once_take_turns(empty_url: str) -> None:
 
     assert [migrator.returncode for migrator in migrators] == [0, 0, 0, 0, 0]
     assert schema_state(empty_url) is SchemaState.CURRENT
+
+
+def test_an_index_that_was_made_beforehand_is_taken_and_a_broken_one_made_anew(
+    postgres: PostgresServer,
+) -> None:
+    """On a large database it is made before, without a lock; such a run that is cut off leaves one behind."""
+    url = postgres.create_database()
+    migrate(url, revision="0005")
+    engine = create_engine(parse_url(url))
+    state = text(
+        "SELECT indexrelid, indisvalid FROM pg_index WHERE indexrelid::regclass::text = 'ix_audit_of_user'"
+    )
+    with engine.begin() as connection:
+        connection.execute(text("CREATE INDEX ix_audit_of_user ON audit_logs (user_id)"))
+        made = connection.execute(state).one()
+    migrate(url)
+    with engine.begin() as connection:
+        assert connection.execute(state).one() == made
+    downgrade(url, "0005")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE INDEX ix_audit_of_user ON audit_logs (user_id)"))
+        broken = connection.execute(state).one()
+        connection.execute(
+            text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = :id"), {"id": broken.indexrelid}
+        )
+    migrate(url)
+    with engine.begin() as connection:
+        found = connection.execute(state).one()
+    engine.dispose()
+    assert found.indisvalid
+    assert found.indexrelid != broken.indexrelid
+
+
+def test_wallets_have_room_beside_them_for_what_they_become(postgres: PostgresServer) -> None:
+    url = postgres.create_database()
+    query = text("SELECT coalesce(reloptions, '{}') FROM pg_class WHERE relname = 'managed_wallets'")
+    engine = create_engine(parse_url(url))
+    migrate(url)
+    with engine.begin() as connection:
+        assert "fillfactor=40" in connection.execute(query).scalar_one()
+    downgrade(url, "0005")
+    with engine.begin() as connection:
+        assert "fillfactor=40" not in connection.execute(query).scalar_one()
+    engine.dispose()
+
+
+def test_sqlite_numbers_what_comes_without_a_number_and_refuses_a_wrong_one(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'wallets.db'}"
+    migrate(url)
+    database = Database(url, clock=SystemClock())
+    accept(database)
+    add = (
+        "INSERT INTO audit_logs (id, actor, action, resource_type, changes, status, created_at, position) "
+        "VALUES (:id, 'hand', 'x', 'none', '{}', 'success', '2026-01-01T00:00:00.000000Z', :position)"
+    )
+    for position in (1, 7):
+        with (
+            pytest.raises(RowRefusedError, match="numbered by the database"),
+            database.write("test", "wrong") as tx,
+        ):
+            tx.execute(text(add), {"id": f"wrong {position}", "position": position})
+    with database.write("test", "hand") as tx:
+        tx.execute(text(add), {"id": "a hand's", "position": 0})
+    accept(database)
+    with database.read() as connection:
+        found = connection.execute(text("SELECT position FROM audit_logs ORDER BY position")).scalars().all()
+    database.close()
+    assert found == [1, 2, 3]

@@ -1,8 +1,11 @@
 import asyncio
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -62,7 +65,8 @@ async def test_a_job_that_is_put_back_wakes(database: Database, wakeups: Wakeups
 
     apply(database, moves.hand_back(job))
 
-    await asyncio.wait_for(wakeups.next(), 1)
+    heard = await asyncio.wait_for(wakeups.next(), 60)
+    assert heard == (frozenset({"", "returned"}) if database.dialect == "postgresql" else None)
 
 
 async def test_what_was_taken_back_wakes_nobody(database: Database, wakeups: Wakeups) -> None:
@@ -111,9 +115,32 @@ async def test_what_is_announced_is_told_apart_where_the_store_can(
         waiting = asyncio.create_task(wakeups.next())
         await asyncio.to_thread(in_one, database, partial(notify, payload=announced))
         if can_tell:
-            assert await asyncio.wait_for(waiting, 60) == announced
+            assert await asyncio.wait_for(waiting, 60) == frozenset({announced})
         else:
             waiting.cancel()
     waiting = asyncio.create_task(wakeups.next())
     await asyncio.to_thread(accept, database)
-    assert await asyncio.wait_for(waiting, 60) == ("" if can_tell else None)
+    assert await asyncio.wait_for(waiting, 60) == (frozenset({""}) if can_tell else None)
+
+
+async def test_a_server_that_stands_still_is_noticed_by_its_silence(
+    database: Database, database_url: str, request: pytest.FixtureRequest
+) -> None:
+    """A process that is stopped keeps its connections: nothing ever tells that they are dead."""
+    if database.dialect == "sqlite":
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    wakeups = Wakeups(database_url, database.dialect, silence=timedelta(milliseconds=100))
+    await wakeups.next()
+    (listens_on,) = server.listeners(database_url)
+    os.kill(listens_on, signal.SIGSTOP)
+    try:
+        with pytest.raises(StoreUnavailableError, match="no longer listening"):
+            await asyncio.wait_for(wakeups.next(), 60)
+        assert await asyncio.wait_for(wakeups.next(), 60) is None
+        waiting = asyncio.create_task(wakeups.next())
+        await asyncio.to_thread(accept, database)
+        assert await asyncio.wait_for(waiting, 60) == frozenset({""})
+    finally:
+        os.kill(listens_on, signal.SIGCONT)
+        await wakeups.aclose()

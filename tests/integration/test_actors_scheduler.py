@@ -1,26 +1,33 @@
 """The scheduler: whom it takes for free, and whom it wakes."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeAlias
 from uuid import uuid4
 
+from sqlalchemy import text
+
+from tests.servers import PostgresServer
 from tests.support_actors import Production
-from tests.support_desk import Desk, Post
-from tests.support_store import LEASE, Events, accept, actions, open_sqlite, operate
+from tests.support_desk import Desk, Post, of_kind
+from tests.support_store import LEASE, Events, accept, actions, apply, in_one, open_sqlite, operate
 from wallet_provisioning.actors.job import JobMessage, Rest, Work
 from wallet_provisioning.actors.results import Finished
 from wallet_provisioning.actors.scheduler import SchedulerActor, SchedulerOptions, WorkKnown
-from wallet_provisioning.jobs.moves import cancel
+from wallet_provisioning.clock import Clock, ManualClock
+from wallet_provisioning.jobs.moves import cancel, hand_back
 from wallet_provisioning.jobs.states import JobStatus
 from wallet_provisioning.store.database import Database
+from wallet_provisioning.store.schema import migrate
 
 Slots: TypeAlias = dict[str, Post[JobMessage]]
 
 
-def schedule(database: Database, slots: Slots) -> SchedulerActor:
+def schedule(database: Database, slots: Slots, clock: Clock | None = None) -> SchedulerActor:
+    life = Desk("scheduler").life
     return SchedulerActor(
-        Desk("scheduler").life,
+        life if clock is None else replace(life, clock=clock),
         database=database,
         job_actors={path: post.address for path, post in slots.items()},
         options=SchedulerOptions(
@@ -32,6 +39,41 @@ def schedule(database: Database, slots: Slots) -> SchedulerActor:
         ),
         emit=Events(),
     )
+
+
+class SlowClock(ManualClock):
+    """A tenth of a second passes between two readings: every look at the queue is dear."""
+
+    def monotonic(self) -> timedelta:
+        self.advance(timedelta(milliseconds=100))
+        return super().monotonic()
+
+
+def test_a_job_that_keeps_its_old_place_is_looked_for_as_soon_as_it_is_said_to_be_there() -> None:
+    with PostgresServer() as server:
+        clock, slots = SlowClock(), two_slots()
+        url = server.create_database()
+        migrate(url)
+        database = Database(url, clock=clock)
+        scheduler = schedule(database, slots, clock)
+        accept(database)
+        in_one(
+            database,
+            lambda tx: tx.execute(
+                text("UPDATE wallet_provisioning_jobs SET due_at = due_at - interval '1h'")
+            ),
+        )
+        scheduler.receive(Finished(slots=tuple(slots), due_in=None))
+        (first,) = of_kind(Work, slots["jobs/1"].read())
+        accept(database)
+        scheduler.receive(WorkKnown())
+        apply(database, hand_back(first.job))
+
+        scheduler.receive(Finished(slots=("jobs/1",), due_in=None))
+        assert of_kind(Work, slots["jobs/1"].read()) == []
+        scheduler.receive(WorkKnown(is_returned=True))
+        assert [work.job.id for work in of_kind(Work, slots["jobs/1"].read())] == [first.job.id]
+        database.close()
 
 
 def two_slots() -> Slots:

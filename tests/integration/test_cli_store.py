@@ -1,5 +1,6 @@
 """`migrate`, `provision` and `check` against real databases, a real Redis and a sandbox on a socket."""
 
+import contextlib
 import json
 import sqlite3
 import threading
@@ -58,6 +59,14 @@ def database(request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 Written = pytest.CaptureFixture[str]
+
+
+def put_in_the_future(file: Path, oldest_program: str | None = None) -> None:
+    """Leave the file as a program of later days would, which may keep older ones off."""
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        if oldest_program is not None:
+            connection.execute("UPDATE schema_compatibility SET oldest_program = ?", (oldest_program,))
 
 
 class TestMigrate:
@@ -158,6 +167,22 @@ class TestProvision:
         assert main(["migrate"], postgres) == 0
         assert main(["provision", USER], postgres) == 0
 
+    def test_a_file_that_a_later_program_migrated_is_worked_with(
+        self, sqlite: dict[str, str], file: Path, capsys: Written
+    ) -> None:
+        assert main(["migrate"], sqlite) == 0
+        put_in_the_future(file)
+        assert main(["provision", USER, "--json"], sqlite) == 0
+        assert json.loads(capsys.readouterr().out.partition("\n")[2])["status"] == "queued"
+
+    def test_a_file_that_a_later_program_keeps_to_itself_is_refused(
+        self, sqlite: dict[str, str], file: Path, capsys: Written
+    ) -> None:
+        assert main(["migrate"], sqlite) == 0
+        put_in_the_future(file, oldest_program="9998")
+        assert main(["provision", USER], sqlite) == 3
+        assert "update" in capsys.readouterr().err
+
     def test_a_database_out_of_reach_is_exit_code_3(self) -> None:
         assert main(["provision", USER], {"DATABASE_URL": NOWHERE}) == 3
 
@@ -221,6 +246,12 @@ class TestCheck:
         ]
         assert "sandbox" in lines[3]
         assert list(tmp_path.iterdir()) == []
+
+    def test_a_file_whose_folder_is_not_there_is_exit_code_3(self, tmp_path: Path, capsys: Written) -> None:
+        lost = {"DATABASE_URL": f"sqlite:///{tmp_path}/nowhere/wallets.db"}
+        assert main(["check", "--sandbox"], lost) == 3
+        assert "folder" in capsys.readouterr().out
+        assert not (tmp_path / "nowhere").exists()
 
     def test_wrong_settings_are_all_there_is_to_say(self, capsys: Written) -> None:
         assert main(["check"], {"DATABASE_URL": NOWHERE, "WORKER_LEASE": "x"}) == 2

@@ -11,6 +11,7 @@ from wallet_provisioning.store.errors import (
     SchemaTooOldError,
     StoreBusyError,
     StoreError,
+    StoreLockedError,
     StoreUnavailableError,
     StoreUnusableError,
 )
@@ -42,8 +43,8 @@ def sqlite_error(code: int, text: str = "words") -> sqlite3.Error:
         (psycopg.OperationalError("no route"), StoreUnavailableError),
         (psycopg.InterfaceError("closed"), StoreUnavailableError),
         (psycopg.DataError("NUL"), RowRefusedError),
-        (sqlite_error(sqlite3.SQLITE_BUSY), StoreBusyError),
-        (sqlite_error(sqlite3.SQLITE_BUSY_SNAPSHOT), StoreBusyError),
+        (sqlite_error(sqlite3.SQLITE_BUSY), StoreLockedError),
+        (sqlite_error(sqlite3.SQLITE_BUSY_SNAPSHOT), StoreLockedError),
         (sqlite_error(sqlite3.SQLITE_FULL), StoreUnusableError),
         (sqlite_error(sqlite3.SQLITE_NOTADB), StoreUnusableError),
         (sqlite_error(sqlite3.SQLITE_READONLY), StoreUnusableError),

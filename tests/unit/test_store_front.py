@@ -53,6 +53,14 @@ def test_the_whole_queue_is_looked_at_again_after_a_while(clock: ManualClock) ->
     assert front.since() is None
 
 
+def test_a_job_that_was_returned_is_looked_for_at_once(clock: ManualClock) -> None:
+    front = Front(clock)
+    front.looked(since=None, took=LONG, jobs=10, last=NOON)
+    front.look_back()
+
+    assert front.since() is None
+
+
 def test_an_empty_queue_has_no_front(clock: ManualClock) -> None:
     front = Front(clock)
     front.looked(since=None, took=LONG, jobs=10, last=None)

@@ -4,18 +4,24 @@ On PostgreSQL it listens for NOTIFY; on SQLite it notices that the file was chan
 while it can't reach the database, jobs of others are found by the scheduler's poll. Every two seconds
 it looks at the standing orders by itself, since an announcement may be lost, writes what the breakers
 did to the audit, and shows that this daemon lives.
+
+A thousand jobs a second make a thousand announcements to each daemon. The first after a quiet time is
+passed on at once; then the listener rests for a moment, and takes all that came meanwhile as one. How long
+is drawn by lot, and the more daemons live the longer: so all together ask for jobs some 150 times a second
+at most for announcements' sake, and yet one of them soon.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from random import Random
 from typing import Protocol, TypeAlias, assert_never
 
 from wallet_provisioning.actors.keeper import Keeper
 from wallet_provisioning.actors.scheduler import WorkKnown
-from wallet_provisioning.actors.shared import Pulse
+from wallet_provisioning.actors.shared import Shared
 from wallet_provisioning.store.errors import StoreUnavailableError
-from wallet_provisioning.store.wakeups import CONTROLS
+from wallet_provisioning.store.wakeups import CONTROLS, RETURNED, WORK
 from wallet_provisioning.supervision.actor import Actor
 from wallet_provisioning.supervision.address import Address
 from wallet_provisioning.supervision.life import Life
@@ -27,15 +33,19 @@ _LONGEST_PAUSE = timedelta(seconds=2)
 _LOOK_EVERY = timedelta(seconds=2)
 # Where an announcement may mean anything, as on SQLite, orders are read at most so often for its sake.
 _REST = timedelta(milliseconds=250)
+# How long to rest after a hint, on average, with up to three daemons; and at most, with however many.
+_GATHER = timedelta(milliseconds=20)
+_DAEMONS = 3
+_LONGEST_GATHER = timedelta(milliseconds=250)
 
 
 class Ear(Protocol):
     """What hears of changes; its coroutine runs beside the actors."""
 
-    async def next(self) -> str | None:
-        """Return what another process announced next, None where it may be anything.
+    async def next(self) -> frozenset[str] | None:
+        """Return all that other processes have announced since, None where it may be anything.
 
-        Several may wait for the same one.
+        Several may wait for the same. What comes while nobody waits is kept for the next.
         """
         ...
 
@@ -45,7 +55,7 @@ class Heard:
     """Something was announced. `incarnation` is that which waited for it."""
 
     incarnation: int
-    what: str | None = None
+    what: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +64,11 @@ class Deaf:
 
     incarnation: int
     error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """Timer: the rest after a hint is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,21 +86,30 @@ class LookSoon:
     """Timer: something was announced that may have been an order."""
 
 
-ListenerMessage: TypeAlias = Heard | Deaf | ListenAgain | Look | LookSoon
+ListenerMessage: TypeAlias = Heard | Gathered | Deaf | ListenAgain | Look | LookSoon
 
 
 class ListenerActor(Actor[ListenerMessage]):
     """Keeps listening, whatever happens."""
 
     def __init__(
-        self, life: Life, *, ear: Ear, scheduler: Address[WorkKnown], keeper: Keeper, pulse: Pulse, emit: Emit
+        self,
+        life: Life,
+        *,
+        ear: Ear,
+        scheduler: Address[WorkKnown],
+        keeper: Keeper,
+        shared: Shared,
+        chance: Random,
+        emit: Emit,
     ) -> None:
-        """Take the ear and the keeper, which outlive each incarnation."""
+        """Take the ear, the keeper and the boards, which outlive each incarnation."""
         super().__init__(life)
         self._ear = ear
         self._scheduler = scheduler
         self._keeper = keeper
-        self._pulse = pulse
+        self._shared = shared
+        self._chance = chance
         self._emit = emit
         self._pause = _FIRST_PAUSE
         self._deaf_since: timedelta | None = None
@@ -107,6 +131,8 @@ class ListenerActor(Actor[ListenerMessage]):
                 self._rest(message.error)
             case Heard() | Deaf():
                 pass  # a predecessor waited for it, and its successor waits itself
+            case Gathered():
+                self._listen()
             case ListenAgain():
                 self._listen_again()
             case Look():
@@ -119,30 +145,38 @@ class ListenerActor(Actor[ListenerMessage]):
 
     # Announcements.
 
-    def _take(self, what: str | None) -> None:
+    def _take(self, heard: frozenset[str] | None) -> None:
         self._pause = _FIRST_PAUSE
         if self._deaf_since is not None:
             after = self.life.clock.monotonic() - self._deaf_since
             self._emit(DependencyBack(name="notifications", after=after))
             self._deaf_since = None
-        if what == CONTROLS:
-            self._try(self._read_orders)
-        elif what is None:
-            self._scheduler.tell(WorkKnown())
+        if heard is None:
             self._look_soon()
+            self._called_at = None
+        elif CONTROLS in heard:
+            self._try(self._read_orders)
+        if heard is None or self._keeper.echo in heard:
             self._hear_echo()
-        elif what == self._keeper.echo:
-            self._hear_echo()
-        elif not what:
-            self._scheduler.tell(WorkKnown())
-        self._listen()
+        if heard is None:
+            self._pass_on(WorkKnown())
+        elif not heard.isdisjoint({WORK, RETURNED}):
+            self._pass_on(WorkKnown(is_returned=RETURNED in heard))
+        else:
+            self._listen()
+
+    def _pass_on(self, hint: WorkKnown) -> None:
+        """Wake the scheduler, and let more hints come before the next is passed on."""
+        self._scheduler.tell(hint)
+        usual = min(_GATHER * max(1.0, self._shared.census.count / _DAEMONS), _LONGEST_GATHER)
+        self.tell_later(2 * self._chance.random() * usual, Gathered())
 
     def _hear_echo(self) -> None:
         """Note that announcements arrive, and how long the last call to ourselves took."""
         now = self.life.clock.monotonic()
         took = None if self._called_at is None else now - self._called_at
         self._called_at = None
-        self._pulse.mark(ECHO, now, took)
+        self._shared.pulse.mark(ECHO, now, took)
 
     def _look_soon(self) -> None:
         if not self._will_look:

@@ -109,7 +109,7 @@ class RescuerActor(Actor[RescuerMessage]):
         for each in moved:
             self._emit(each.event(self.life.path))
         if moved:
-            self._scheduler.tell(WorkKnown())
+            self._scheduler.tell(WorkKnown(is_returned=True))
 
 
 def _evidence(report: ChildEnded) -> dict[str, object]:

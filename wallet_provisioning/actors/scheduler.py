@@ -33,7 +33,9 @@ _AFTER_OUTAGE = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkKnown:
-    """Hint: there is a job to claim."""
+    """Hint: there is a job to claim; `is_returned`, one at the old place that it kept in the queue."""
+
+    is_returned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +127,8 @@ class SchedulerActor(Actor[SchedulerMessage]):
         match message:
             case WorkKnown():
                 self._may_have_work = True
+                if message.is_returned:
+                    self._front.look_back()
             case Poll():
                 self._poll()
             case Gathered():

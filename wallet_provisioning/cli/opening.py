@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from wallet_provisioning.clock import SystemClock
 from wallet_provisioning.settings import Variables
-from wallet_provisioning.store import schema
 from wallet_provisioning.store.database import Database
+from wallet_provisioning.store.schema import bring_up
 
 
 @contextmanager
@@ -14,14 +14,11 @@ def open_store(settings: Variables) -> Iterator[Database]:
     """Open the database with a schema that can be used, and close it at the end.
 
     The embedded SQLite file is brought up to date, as the daemon does; PostgreSQL is only checked.
-    Raises `SchemaTooOldError` and `StoreUnavailableError`.
+    Raises `SchemaTooOldError`, `SchemaTooNewError` and `StoreUnavailableError`.
     """
     database = connect(settings)
     try:
-        if database.dialect == "sqlite":
-            schema.migrate(settings.database_url)
-        else:
-            schema.require_current(database)
+        bring_up(database)
         yield database
     finally:
         database.close()

@@ -1,7 +1,9 @@
 """The probes of `check`: each reaches one thing that a daemon needs, and says how it is."""
 
 import asyncio
+import os
 from contextlib import closing
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from wallet_provisioning.cli.exits import ExitCode
@@ -20,6 +22,7 @@ from wallet_provisioning.settings import RealCircle, SandboxCircle, Settings
 from wallet_provisioning.store.errors import StoreError
 from wallet_provisioning.store.schema import SchemaState, schema_state
 from wallet_provisioning.store.stamp import read_stamp
+from wallet_provisioning.store.urls import sqlite_file
 from wallet_provisioning.telemetry.events import unheard
 
 _TO_DO = {
@@ -34,8 +37,9 @@ def probe_database(settings: Settings) -> Finding:
     place = _place_of(settings.database_url)
     try:
         state = schema_state(settings.database_url)
-        if state is SchemaState.ABSENT and place.startswith("sqlite"):
-            return Finding(name="database", detail=f"{place}: the daemon makes it when it starts")
+        file = sqlite_file(settings.database_url)
+        if state is SchemaState.ABSENT and file is not None:
+            return _judge_folder(file, place)
         if state in _TO_DO:
             return Finding(
                 name="database",
@@ -46,6 +50,14 @@ def probe_database(settings: Settings) -> Finding:
         return _judge_stamp(settings, f"{place}: {describe(state)}")
     except StoreError as error:
         return Finding(name="database", detail=f"{place}: {lines_of(error)[0]}", code=exit_code_of(error))
+
+
+def _judge_folder(file: Path, place: str) -> Finding:
+    """Say whether the daemon could make its file, which isn't there yet or is empty."""
+    if os.access(file.parent, os.W_OK | os.X_OK):
+        return Finding(name="database", detail=f"{place}: the daemon makes it when it starts")
+    told = "its folder isn't there or isn't writable; make it, or name another file in DATABASE_URL"
+    return Finding(name="database", detail=f"{place}: {told}", code=ExitCode.UNREACHABLE)
 
 
 def _judge_stamp(settings: Settings, detail: str) -> Finding:

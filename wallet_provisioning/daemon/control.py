@@ -210,7 +210,7 @@ class TreeControl:
         return {chain: seat.state.breaker for chain, seat in self._seats.items()}
 
     def _status(self, *, is_running: bool) -> WorkerStatus:
-        if not is_running:
+        if not is_running and not self._waits_for_database():
             return WorkerStatus.DOWN
         is_hindered = (
             self._dependencies.lost()
@@ -219,6 +219,10 @@ class TreeControl:
             or any(state is not BreakerState.CLOSED for state in self.breakers().values())
         )
         return WorkerStatus.DEGRADED if is_hindered else WorkerStatus.OPERATIONAL
+
+    def _waits_for_database(self) -> bool:
+        """Return whether nothing is wrong but that the database was away when the daemon started."""
+        return not self._is_ready and not self._is_draining and "database" in self._dependencies.lost()
 
     def _suspended(self) -> Mapping[str, Check]:
         """Return a check that names the suspended actors, where there are any."""

@@ -3,14 +3,16 @@
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+from wallet_provisioning.clock import SystemClock
 from wallet_provisioning.daemon.control import TreeControl
 from wallet_provisioning.http.circle.breaker import BreakerState
 from wallet_provisioning.http.circle.budget import Budget
 from wallet_provisioning.http.circle.budget import Kind as CallKind
 from wallet_provisioning.reconcile.findings import Kind
 from wallet_provisioning.store.database import Database
+from wallet_provisioning.store.queue_watch import Queue, QueueWatch
 from wallet_provisioning.store.reconciliation import read_standing
-from wallet_provisioning.store.reports import oldest_due_age, oldest_in_progress_age, queue_depths
+from wallet_provisioning.store.reports import oldest_in_progress_age
 from wallet_provisioning.supervision.snapshot import ActorView
 
 _LEVELS = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
@@ -24,6 +26,7 @@ class ObservedDaemon:
         self._control = control
         self._database = database
         self._budget = budget
+        self._watch = QueueWatch(SystemClock())
 
     def active_jobs(self) -> int:
         """Return how many job actors hold a job."""
@@ -35,13 +38,15 @@ class ObservedDaemon:
 
     def queue_depths(self) -> Mapping[str, int]:
         """Return how many unfinished jobs stand in each status."""
-        with self._database.read() as connection:
-            return {status.value: count for status, count in queue_depths(connection).items()}
+        return {status.value: count for status, count in self._queue().depths.items()}
 
     def oldest_due_age(self) -> timedelta | None:
         """Return how long the longest-waiting due job has been due."""
+        return self._queue().oldest_due_age
+
+    def _queue(self) -> Queue:
         with self._database.read() as connection:
-            return oldest_due_age(connection)
+            return self._watch.look(connection)
 
     def oldest_in_progress_age(self) -> timedelta | None:
         """Return how long ago the longest-running job was claimed."""

@@ -7,7 +7,7 @@ from wallet_provisioning.settings import Settings
 from wallet_provisioning.store.claims import rescue_orphans
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.lock import EmbeddedLock
-from wallet_provisioning.store.schema import migrate, require_current
+from wallet_provisioning.store.schema import bring_up
 from wallet_provisioning.store.stamp import require_wallet_set, stamp_environment
 from wallet_provisioning.telemetry.events import Emit, Notice
 
@@ -33,11 +33,9 @@ def lock_of(database: Database) -> AbstractContextManager[object]:
 def prepare_database(database: Database, settings: Settings, emit: Emit) -> None:
     """Bring the database up for this daemon; blocks, so call it in a thread.
 
-    Raises `StoreUnavailableError`, `SchemaTooOldError` or `WrongEnvironmentError`.
+    Raises `StoreUnavailableError`, `SchemaTooOldError`, `SchemaTooNewError` or `WrongEnvironmentError`.
     """
-    if database.dialect == "sqlite":
-        migrate(database.url)
-    require_current(database)
+    bring_up(database)
     with database.write("daemon", "stamp_environment") as tx:
         stamp_environment(tx, settings.environment.value, None)
         require_wallet_set(tx, settings.circle_wallet_set_id)

@@ -3,14 +3,16 @@
 Rows are only ever added; triggers on both databases refuse to change or delete one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
 
+from sqlalchemy import func, select
+
 from wallet_provisioning.jobs.states import AuditStatus
-from wallet_provisioning.store.ids import new_id
+from wallet_provisioning.store.ids import new_ids
 from wallet_provisioning.store.sets import insert_rows
 from wallet_provisioning.store.tables import audit_logs
 from wallet_provisioning.store.transaction import Transaction
@@ -22,6 +24,9 @@ CHAINS_MERGED = "wallet-worker:chains_merged"
 WALLET_CREATED = "wallet-worker:wallet_created"
 WALLET_FAILED = "wallet-worker:wallet_failed"
 DUPLICATE_WALLET = "wallet-worker:duplicate_wallet"
+
+
+_LAST = select(func.max(audit_logs.c.position))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +78,25 @@ def write_audit(
 
 def write_entries(tx: Transaction, entries: Sequence[AuditEntry], moment: datetime) -> None:
     """Add rows in their order, all stamped with one moment of the database's clock."""
-    insert_rows(tx, audit_logs, [_row(tx, entry, moment) for entry in entries])
+    if not entries:
+        return
+    ids = new_ids(len(entries))
+    rows = [_row(tx, entry, own_id, moment) for entry, own_id in zip(entries, ids, strict=True)]
+    if tx.dialect == "sqlite":
+        _number(tx, rows)
+    insert_rows(tx, audit_logs, rows)
 
 
-def _row(tx: Transaction, entry: AuditEntry, moment: datetime) -> dict[str, Any]:
+def _number(tx: Transaction, rows: Iterable[dict[str, Any]]) -> None:
+    """Give rows the next positions, as SQLite's trigger would at the price of an update of each."""
+    last: int | None = tx.execute(_LAST).scalar()
+    for position, row in enumerate(rows, start=(last or 0) + 1):
+        row["position"] = position
+
+
+def _row(tx: Transaction, entry: AuditEntry, own_id: str, moment: datetime) -> dict[str, Any]:
     return {
-        "id": new_id(),
+        "id": own_id,
         "user_id": entry.user_id,
         "actor": tx.actor,
         "action": entry.action,

@@ -33,6 +33,11 @@ class Change:
         return max(timedelta(), self.after.updated_at - self.before.claimed_at)
 
     @property
+    def keeps_its_place(self) -> bool:
+        """Whether the job is back at its old place in the queue, before others that were claimed since."""
+        return self.move.name in _KEEPS_ITS_PLACE
+
+    @property
     def is_due_at_once(self) -> bool:
         """Whether a daemon may claim the job right away."""
         return self.after.due_at is not None and self.after.due_at <= self.after.updated_at

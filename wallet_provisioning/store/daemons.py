@@ -67,6 +67,12 @@ def live_daemons(connection: Connection, *, heartbeat: timedelta = HEARTBEAT) ->
     return len(list_daemons(connection, heartbeat=heartbeat))
 
 
+def count_living(tx: Transaction, *, heartbeat: timedelta = HEARTBEAT) -> int:
+    """Return how many daemons live, as a transaction sees it."""
+    alive = daemons.c.seen_at >= tx.read_clock() - _MISSED * heartbeat
+    return int(tx.execute(select(func.count()).select_from(daemons).where(alive)).scalar_one())
+
+
 def list_daemons(connection: Connection, *, heartbeat: timedelta = HEARTBEAT) -> tuple[DaemonView, ...]:
     """Return the daemons that live, the oldest first."""
     now: datetime = connection.execute(select(now_of(connection).label("now"))).scalar_one()

@@ -12,7 +12,13 @@ from sqlalchemy import Connection, select
 
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.store.engine import WAIT_FOR_LOCK, for_reading, for_writing, make_engine
-from wallet_provisioning.store.errors import StoreBusyError, StoreUnavailableError, StoreUnusableError
+from wallet_provisioning.store.errors import (
+    StoreBusyError,
+    StoreError,
+    StoreLockedError,
+    StoreUnavailableError,
+    StoreUnusableError,
+)
 from wallet_provisioning.store.faults import DRIVER_ERRORS, translate
 from wallet_provisioning.store.pooling import POOLED
 from wallet_provisioning.store.transaction import Transaction, with_clock
@@ -60,6 +66,7 @@ class Database:
         self._reachable = threading.Lock()
         self._lost_at: timedelta | None = None
         self._is_unwritable = False
+        self._lockouts = 0
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -123,8 +130,8 @@ class Database:
             fault = translate(error)
             if fault is None:
                 raise
-            if isinstance(fault, StoreUnavailableError) and not isinstance(fault, StoreBusyError):
-                self._is_unwritable |= writes and isinstance(fault, StoreUnusableError)
+            if _is_loss(fault):
+                self._is_unwritable |= writes and isinstance(fault, StoreUnusableError | StoreLockedError)
                 self._note_loss(str(fault))
             raise fault from error
         self._note_success()
@@ -134,12 +141,21 @@ class Database:
 
     @contextmanager
     def _wait_for_turn(self) -> Iterator[None]:
-        """Let the threads of this process write in turn: SQLite's own waiting sleeps and is unfair."""
+        """Let the threads of this process write in turn: SQLite's own waiting sleeps and is unfair.
+
+        Whoever waited behind one that found the file locked doesn't try as long again.
+        """
+        before = self._lockouts
         if not self._turn.acquire(timeout=2 * WAIT_FOR_LOCK.total_seconds()):
             msg = "another thread has been writing for too long"
             raise StoreBusyError(msg)
         try:
+            if self._lockouts != before:
+                raise StoreLockedError(StoreLockedError.__doc__)
             yield
+        except DRIVER_ERRORS as error:
+            self._lockouts += isinstance(translate(error), StoreLockedError)
+            raise
         finally:
             self._turn.release()
 
@@ -152,13 +168,21 @@ class Database:
         self._emit(DependencyLost(name="database", error=error))
 
     def _note_success(self) -> None:
-        # On a full disk one can still read, and write nothing at all: only what was written ends that state.
+        # On a full disk, or a locked file, one can still read, and write nothing at all: only what was
+        # written ends that state.
         if self._lost_at is None or self._is_unwritable:
             return
         with self._reachable:
             lost_at, self._lost_at = self._lost_at, None
         if lost_at is not None:
             self._emit(DependencyBack(name="database", after=self._clock.monotonic() - lost_at))
+
+
+def _is_loss(fault: StoreError) -> bool:
+    """Return whether the database is away for everybody, and not merely slow for one."""
+    if isinstance(fault, StoreBusyError):
+        return isinstance(fault, StoreLockedError)
+    return isinstance(fault, StoreUnavailableError)
 
 
 def _has_written(connection: Connection, before: int) -> bool:

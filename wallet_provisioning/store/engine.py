@@ -25,6 +25,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.store.errors import StoreUnusableError
+from wallet_provisioning.store.patience import FIRST_WORD, GREETING, PatientConnection, patient_for
 from wallet_provisioning.store.pooling import POOLED, is_pooled
 from wallet_provisioning.store.texts import dump_document
 from wallet_provisioning.store.urls import dialect_of
@@ -80,6 +81,7 @@ def make_engine(url: URL, *, clock: Clock, pool_size: int, application_name: str
         event.listen(engine, "connect", partial(_set_up_sqlite, Path(str(url.database)).parent))
         event.listen(engine, "begin", _begin_sqlite)
     else:
+        event.listen(engine, "do_connect", _connect_patiently)
         event.listen(engine, "connect", _set_up_postgresql)
         event.listen(engine, "begin", _begin_postgresql)
         _try_connections(engine, clock)
@@ -156,23 +158,32 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _set_up_postgresql(connection: psycopg.Connection, entry: ConnectionPoolEntry) -> None:
+def _connect_patiently(
+    dialect: object, entry: object, arguments: tuple[Any, ...], named: dict[str, Any]
+) -> PatientConnection:
+    del dialect, entry
+    return PatientConnection.connect(*arguments, **named)
+
+
+def _set_up_postgresql(connection: PatientConnection, entry: ConnectionPoolEntry) -> None:
     connection.autocommit = True
-    if is_pooled(connection):
-        entry.info[POOLED] = True
-        connection.prepare_threshold = None
-        connection.execute(_POOLED_SESSION)
-    else:
-        connection.execute(_POSTGRESQL_SESSION)
+    with patient_for(connection, GREETING):
+        if is_pooled(connection):
+            entry.info[POOLED] = True
+            connection.prepare_threshold = None
+            connection.execute(_POOLED_SESSION)
+        else:
+            connection.execute(_POSTGRESQL_SESSION)
     connection.autocommit = False
 
 
 def _begin_postgresql(connection: Connection) -> None:
+    driver: Any = connection.connection.dbapi_connection
     if POOLED in connection.info:
-        connection.exec_driver_sql(_POOLED_TRANSACTION)
+        with patient_for(driver, FIRST_WORD):
+            connection.exec_driver_sql(_POOLED_TRANSACTION)
         return
     writes = connection.get_execution_options().get(_WRITES, False)
-    driver: Any = connection.connection.dbapi_connection
     driver.prepare_threshold = _PREPARE_AFTER if writes else None
 
 
@@ -183,15 +194,16 @@ def _try_connections(engine: Engine, clock: Clock) -> None:
     """
 
     def try_again(
-        connection: psycopg.Connection, entry: ConnectionPoolEntry, proxy: PoolProxiedConnection
+        connection: PatientConnection, entry: ConnectionPoolEntry, proxy: PoolProxiedConnection
     ) -> None:
         del proxy
         now = clock.monotonic()
         if now - entry.info.setdefault(_TRIED, now) < _TRY_AFTER:
             return
         try:
-            connection.execute("DISCARD PLANS")
-            connection.rollback()
+            with patient_for(connection, GREETING):
+                connection.execute("DISCARD PLANS")
+                connection.rollback()
         except psycopg.Error as error:
             raise DisconnectionError from error
         entry.info[_TRIED] = now

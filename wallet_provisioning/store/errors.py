@@ -22,6 +22,10 @@ class StoreBusyError(StoreUnavailableError):
     """The database was reached, but a lock or a slow statement kept it busy too long."""
 
 
+class StoreLockedError(StoreBusyError):
+    """Another program holds the database file locked; close that program."""
+
+
 class StoreUnusableError(StoreUnavailableError):
     """The database can't be used: no database, damaged, read-only or its disk is full. Repair it first."""
 

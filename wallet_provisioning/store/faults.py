@@ -15,6 +15,7 @@ from wallet_provisioning.store.errors import (
     SchemaTooOldError,
     StoreBusyError,
     StoreError,
+    StoreLockedError,
     StoreUnavailableError,
     StoreUnusableError,
 )
@@ -94,7 +95,7 @@ def _from_sqlite(error: sqlite3.Error) -> StoreError | None:
         return None
     primary = code & _PRIMARY_CODE
     if primary in _SQLITE_BUSY:
-        return StoreBusyError("another program holds the database file locked; close that program")
+        return StoreLockedError("another program holds the database file locked; close that program")
     if primary in _SQLITE_UNUSABLE:
         return StoreUnusableError(f"the database can't be used: {_SQLITE_UNUSABLE[primary]}")
     if primary in _SQLITE_REFUSED:

@@ -3,9 +3,10 @@
 An index keeps an entry for each job that was claimed until no transaction can see it as it was. While one
 stays open elsewhere, such as a dump of an hour, these entries pile up at the very front of the queue, and
 each claim would pass all of them: 20,000 cost some 3 ms. So a daemon remembers how far it has come and
-looks from there. What lies behind is rare: a job that was handed back keeps its place, and a transaction
-may commit late. For these the whole queue is looked at again: always where that takes no longer than it
-should, as nearly ever, and seldom while it is dear, within ten seconds unless it takes half a second.
+looks from there. What lies behind is rare: a job that was handed back or rescued keeps its place, which
+whoever returns it says, and a transaction may commit late. For these the whole queue is looked at again:
+always where that takes no longer than it should, as nearly ever, and seldom while it is dear, within ten
+seconds unless it takes half a second.
 
 Alternatives lost. A mark in the database would be a row that each claim updates, whose own old versions
 pile up just so. Deleting claimed jobs from a table of their own leaves the same entries behind. A second
@@ -31,9 +32,10 @@ _COMMIT_LATE = timedelta(seconds=1)
 class Front:
     """What one claimer remembers. Of one thread; losing it costs one look at the whole queue."""
 
-    def __init__(self, clock: Clock) -> None:
-        """Start by looking at the whole queue."""
+    def __init__(self, clock: Clock, *, patience: timedelta = _PATIENCE) -> None:
+        """Start by looking at the whole queue; a look that is dear is made again after `patience` at last."""
         self._clock = clock
+        self._patience = patience
         self._reached: datetime | None = None
         self._whole_at = clock.monotonic()
 
@@ -51,10 +53,14 @@ class Front:
         """Note a look: from where, how long it took, what it found, and when the last of that was due."""
         if since is None:
             excess = max(timedelta(), took - _LOOK - jobs * _JOB)
-            pause = max(_SHARE * excess, min(_SELDOM * excess, _PATIENCE))
+            pause = max(_SHARE * excess, min(_SELDOM * excess, self._patience))
             self._whole_at = self._clock.monotonic() + pause
         if last is not None:
             self._reached = last
+
+    def look_back(self) -> None:
+        """Have the whole queue looked at next: a job was returned that keeps its old place."""
+        self._whole_at = self._clock.monotonic()
 
     def whole_again_in(self) -> timedelta:
         """Return how long until the whole queue is looked at again."""

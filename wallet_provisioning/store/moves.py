@@ -29,7 +29,7 @@ from wallet_provisioning.store.tables import UNFINISHED, jobs
 from wallet_provisioning.store.totals import add_to_totals
 from wallet_provisioning.store.transaction import Transaction
 from wallet_provisioning.store.views import JobView
-from wallet_provisioning.store.wakeups import announce
+from wallet_provisioning.store.wakeups import RETURNED, announce, notify
 from wallet_provisioning.telemetry.events import JobMoved
 
 _WRITTEN = (
@@ -141,6 +141,8 @@ def apply_to_locked(tx: Transaction, locked: LockedJobs, moves: Iterable[Move]) 
     add_to_totals(tx, changes, locked.moment)
     if any(change.is_due_at_once for change in changes):
         announce(tx)
+    if any(change.keeps_its_place for change in changes):
+        notify(tx, RETURNED)
     return tuple(_moved(change) for change in changes)
 
 

@@ -240,11 +240,9 @@ def _path_of_wallets(wanted: WalletFilter) -> tuple[Path, frozenset[str]]:
     if wanted.error_type is not None:
         is_wanted = wallets.c.error_type == wanted.error_type.value
         return Path(conditions=(tables.HAS_ERROR, is_wanted)), frozenset({"error_type"})
-    if wanted.status is WalletStatus.FAILED:
-        return Path(conditions=(tables.FAILED,)), frozenset({"status"})
-    if wanted.status is WalletStatus.CREATING:
-        is_creating = wallets.c.status == wanted.status.value
-        return Path(conditions=(tables.NOT_LIVE, is_creating), is_small_set=True), frozenset({"status"})
+    if wanted.status is not None and wanted.status is not WalletStatus.LIVE:
+        has_status = wallets.c.status == wanted.status.value
+        return Path(conditions=(tables.NOT_LIVE, has_status)), frozenset({"status"})
     return Path(), frozenset()
 
 
@@ -252,9 +250,11 @@ def _path_of_audit(
     connection: Connection, wanted: AuditFilter, prefix: str | None
 ) -> tuple[Path | Actions, frozenset[str]]:
     if wanted.job_id is not None:
-        return Path(conditions=(audit_logs.c.job_id == wanted.job_id,)), frozenset({"job_id"})
+        of_job = audit_logs.c.job_id == wanted.job_id
+        return Path(conditions=(of_job,), is_small_set=True), frozenset({"job_id"})
     if wanted.user_id is not None:
-        return Path(conditions=(audit_logs.c.user_id == wanted.user_id,)), frozenset({"user_id"})
+        of_user = audit_logs.c.user_id == wanted.user_id
+        return Path(conditions=(of_user,), is_small_set=True), frozenset({"user_id"})
     if prefix is not None and not any(action.startswith(prefix) for action in tables.ROUTINE_ACTIONS):
         return Actions(names=unusual_actions(connection, prefix)), frozenset({"action_prefix"})
     if wanted.status is not None and wanted.status is not AuditStatus.SUCCESS:

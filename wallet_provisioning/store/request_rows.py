@@ -11,12 +11,14 @@ from functools import cache
 from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import Executable, Row, not_, or_, select, update
+from sqlalchemy import Executable, Exists, Row, column, exists, func, not_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from wallet_provisioning.jobs.chains import Chain
 from wallet_provisioning.jobs.identity import Member, wallet_key
+from wallet_provisioning.jobs.states import WalletStatus
 from wallet_provisioning.store.binding import store_and_bind
+from wallet_provisioning.store.columns import Document
 from wallet_provisioning.store.errors import RowRefusedError
 from wallet_provisioning.store.ids import new_id
 from wallet_provisioning.store.sets import one_of, update_rows
@@ -131,6 +133,24 @@ def reopen_requests(
     rows = sorted(tx.execute(statement).all(), key=lambda row: (row.first_sent_at, row.id))
     wanted_by = _jobs_of(tx, rows)
     return tuple(_stored(row, wanted_by, moment) for row in rows)
+
+
+def binds(dialect: Dialect, *statuses: WalletStatus) -> Exists:
+    """Return the condition that a wallet in one of these states points at a stored request.
+
+    Its wallets are found by its members' users: an index on what wallets point at would be written with
+    every request that is stored, and is asked for seldom.
+    """
+    elements = func.jsonb_array_elements if dialect == "postgresql" else func.json_each
+    member = elements(circle_requests.c.members).table_valued(column("value", Document), name="member")
+    # An expression, for which there is no index: SQLite would look through all wallets in these states.
+    status = wallets.c.status.concat("")
+    return (
+        exists()
+        .where(wallets.c.user_id == member.c.value["user_id"].as_string())
+        .where(wallets.c.chain == circle_requests.c.chain, wallets.c.request_id == circle_requests.c.id)
+        .where(status.in_([each.value for each in statuses]))
+    )
 
 
 def _values(

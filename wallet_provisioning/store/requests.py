@@ -130,11 +130,15 @@ def refuse_request(tx: Transaction, request_id: UUID, *, message: str) -> bool:
         .values(state=_REFUSED, refusal=message)
         .returning(circle_requests.c.members)
     )
-    members: list[object] | None = tx.execute(statement).scalar()
+    members: list[dict[str, Any]] | None = tx.execute(statement).scalar()
     if members is None:
         return False
     is_batch = {"alone": True} if len(members) > 1 else {}
-    freed = update(wallets).where(wallets.c.request_id == request_id, NOT_LIVE)
+    freed = (
+        update(wallets)
+        .where(wallets.c.request_id == request_id, NOT_LIVE)
+        .where(one_of(tx.dialect, wallets.c.user_id, [member["user_id"] for member in members]))
+    )
     tx.execute(freed.values(request_id=None, position=None, **is_batch))
     return True
 
@@ -202,10 +206,12 @@ def _lock_wallets(dialect: Dialect) -> Select[Any]:
     is_held = and_(jobs.c.status == JobStatus.IN_PROGRESS.value, jobs.c.lease_until > moment)
     job = (type_coerce(jobs.c.id, String).label("holder_job"), jobs.c.epoch, is_held.label("is_held"))
     notes = (creation_hold().label("hold"), any_unclaimed().label("has_unclaimed"))
+    # SQLite, given the users too, would look each wallet up once for every job.
+    by_user = [one_of(dialect, wallets.c.user_id, "user_ids")] if dialect == "postgresql" else []
     return (
         select(*_WALLET_COLUMNS, *job, *notes, moment.label("moment"))
         .join(jobs, jobs.c.user_id == wallets.c.user_id)
-        .where(one_of(dialect, jobs.c.id, "job_ids"), one_of(dialect, wallets.c.user_id, "user_ids"))
+        .where(one_of(dialect, jobs.c.id, "job_ids"), *by_user)
         .where(wallets.c.chain == bindparam("of_chain"))
         .order_by(wallets.c.id)
         .with_for_update(of=wallets)

@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Select, String, Update, exists, select, type_coerce, update
+from sqlalchemy import RowMapping, Select, String, Update, select, type_coerce, update
 
 from wallet_provisioning.jobs.outcomes import Failed, Live
 from wallet_provisioning.jobs.states import AuditStatus, JobStatus, WalletStatus
@@ -26,8 +26,9 @@ from wallet_provisioning.store.audit import (
 from wallet_provisioning.store.going_live import go_live
 from wallet_provisioning.store.ids import new_id
 from wallet_provisioning.store.job_rows import lock_jobs
+from wallet_provisioning.store.request_rows import binds
 from wallet_provisioning.store.sets import insert_rows, one_of, set_value, update_rows
-from wallet_provisioning.store.tables import NOT_LIVE, circle_requests, jobs, wallets
+from wallet_provisioning.store.tables import circle_requests, jobs, wallets
 from wallet_provisioning.store.transaction import Transaction, moment_of
 from wallet_provisioning.store.urls import Dialect
 from wallet_provisioning.store.views import Fields
@@ -373,11 +374,7 @@ def _resolve(tx: Transaction, touched: Collection[object]) -> None:
 
 @cache
 def _close_ended(dialect: Dialect) -> Update:
-    waiting = exists().where(
-        wallets.c.request_id == circle_requests.c.id,
-        wallets.c.status == WalletStatus.CREATING.value,
-        NOT_LIVE,
-    )
+    waiting = binds(dialect, WalletStatus.CREATING)
     return (
         update(circle_requests)
         .where(one_of(dialect, circle_requests.c.id, "request_ids"))

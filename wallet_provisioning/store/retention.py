@@ -15,15 +15,16 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, delete, exists, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 
-from wallet_provisioning.jobs.states import JobStatus
+from wallet_provisioning.jobs.states import JobStatus, WalletStatus
 from wallet_provisioning.store.audit import write_audit
 from wallet_provisioning.store.chores import Chore, is_ours
 from wallet_provisioning.store.columns import iso
 from wallet_provisioning.store.guards import without_guards
+from wallet_provisioning.store.request_rows import binds
 from wallet_provisioning.store.sets import one_of
-from wallet_provisioning.store.tables import NOT_LIVE, circle_requests, jobs, request_keys, wallets
+from wallet_provisioning.store.tables import circle_requests, jobs, request_keys
 from wallet_provisioning.store.transaction import Transaction
 
 RETENTION = "wallet-worker:retention"
@@ -68,25 +69,30 @@ def sweep_requests(tx: Transaction, mark: Mark, *, keep: timedelta, limit: int =
     if not is_ours(tx, Chore.SWEEP):
         return NOTHING
     cut_off = tx.read_clock() - keep
-    binds = exists().where(wallets.c.request_id == circle_requests.c.id, NOT_LIVE)
-    rows = tx.execute(
-        select(
-            circle_requests.c.id,
-            circle_requests.c.first_sent_at,
-            circle_requests.c.state,
-            binds.label("binds"),
-        )
-        .where(circle_requests.c.id > mark.id)
-        .order_by(circle_requests.c.id)
-        .limit(limit)
-    ).all()
-    done = [r.id for r in rows if r.first_sent_at < cut_off and r.state != "unresolved" and not r.binds]
+    columns = (circle_requests.c.id, circle_requests.c.first_sent_at, circle_requests.c.state)
+    some = select(*columns).where(circle_requests.c.id > mark.id).order_by(circle_requests.c.id).limit(limit)
+    rows = tx.execute(some).all()
+    old = [row.id for row in rows if row.first_sent_at < cut_off and row.state != "unresolved"]
+    done = _unbound(tx, old)
     if done:
         _audit(tx, "circle_request", done, cut_off)
         tx.execute(delete(circle_requests).where(one_of(tx.dialect, circle_requests.c.id, done)))
     # Ids are in the order of time: behind a young request there are only younger ones.
     is_over = len(rows) < limit or rows[-1].first_sent_at >= cut_off
     return Swept(count=len(done), mark=None if is_over else Mark(user_id=mark.user_id, id=rows[-1].id))
+
+
+def _unbound(tx: Transaction, request_ids: Sequence[UUID]) -> list[UUID]:
+    """Return the requests that no wallet needs any more."""
+    if not request_ids:
+        return []
+    theirs = one_of(tx.dialect, circle_requests.c.id, request_ids)
+    query = (
+        select(circle_requests.c.id)
+        .where(theirs, ~binds(tx.dialect, WalletStatus.CREATING, WalletStatus.FAILED))
+        .order_by(circle_requests.c.id)
+    )
+    return list(tx.execute(query).scalars())
 
 
 def _look(tx: Transaction, mark: Mark) -> Sequence[Any]:

@@ -8,6 +8,7 @@ then `schema_compatibility` names the oldest program that can, which older ones 
 from collections.abc import Callable
 from enum import StrEnum
 from importlib.resources import files
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -81,6 +82,18 @@ def require_current(database: Database) -> None:
             raise SchemaTooOldError(msg)
 
 
+def bring_up(database: Database) -> None:
+    """Return where the program can work with the schema; an embedded file that is behind is migrated first.
+
+    A later program may have migrated the file: its revision is unknown here, and there is nothing to do.
+    Raises as `migrate` and `require_current` do.
+    """
+    behind = {SchemaState.ABSENT, SchemaState.OLDER}
+    if database.dialect == "sqlite" and _state(database) in behind:
+        migrate(database.url)
+    require_current(database)
+
+
 def _state(database: Database) -> SchemaState:
     with database.read() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
@@ -137,6 +150,8 @@ def _engine(url: URL) -> Engine:
 def _take_turn(connection: Connection) -> None:
     """Wait for other migrators; on SQLite the write transaction has done so already."""
     if connection.dialect.name == "postgresql":
+        driver: Any = connection.connection.dbapi_connection
+        driver.patience = None
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SET LOCAL lock_timeout = '60s'"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})

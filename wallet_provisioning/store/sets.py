@@ -165,10 +165,11 @@ def _ready(value: object) -> object:
     return value if make is None else make(value)
 
 
+# Nearly all rows of a statement carry the same few moments.
 _KINDS: dict[type, Callable[[Any], object]] = {
     str: clean,
     UUID: str,
-    datetime: iso,
+    datetime: lru_cache(maxsize=64)(iso),
     dict: dump_document,
     list: dump_document,
     bool: int,

@@ -31,7 +31,6 @@ CLAIMABLE = text("status IN ('queued', 'retry')")
 HELD = text("status = 'in_progress'")
 NOT_LIVE = text("status <> 'live'")
 IN_TROUBLE = text("status IN ('retry', 'failed', 'cancelled')")
-FAILED = text("status = 'failed'")
 HAS_ERROR = text("error_type IS NOT NULL")
 NO_SUCCESS = text("status <> 'success'")
 # What every job that goes well writes: an index without it costs such a job nothing.
@@ -149,11 +148,10 @@ wallets = Table(
     UniqueConstraint("circle_wallet_id", name="uq_wallets_circle_wallet"),
     CheckConstraint("status IN ('creating', 'live', 'failed')", name="ck_wallets_status"),
 )
-Index("ix_wallets_request", wallets.c.request_id, postgresql_where=NOT_LIVE, sqlite_where=NOT_LIVE)
+Index("ix_wallets_not_live", wallets.c.status, wallets.c.id, postgresql_where=NOT_LIVE, sqlite_where=NOT_LIVE)
 Index(
     "ix_wallets_error", wallets.c.error_type, wallets.c.id, postgresql_where=HAS_ERROR, sqlite_where=HAS_ERROR
 )
-Index("ix_wallets_failed", wallets.c.id, postgresql_where=FAILED, sqlite_where=FAILED)
 
 wallet_sets = Table(
     "wallet_sets",
@@ -202,8 +200,9 @@ audit_logs = Table(
     Column("position", BigInteger, nullable=False, server_default=FetchedValue()),
     CheckConstraint("status IN ('success', 'failed', 'retry_scheduled')", name="ck_audit_status"),
 )
-Index("ix_audit_user", audit_logs.c.user_id, audit_logs.c.id)
-Index("ix_audit_job", audit_logs.c.job_id, audit_logs.c.id)
+# Without the id, so that PostgreSQL keeps a user's or job's rows under one entry: a third of the size.
+Index("ix_audit_of_user", audit_logs.c.user_id)
+Index("ix_audit_of_job", audit_logs.c.job_id)
 Index("ix_audit_position", audit_logs.c.position)
 Index(
     "ix_audit_action",

@@ -2,10 +2,14 @@
 
 PostgreSQL carries a NOTIFY with the commit. SQLite has no such thing; there the counter of commits by
 other connections is looked at twenty times a second. A lost hint costs one poll of the scheduler.
+
+Every daemon hears itself every few seconds, so silence is suspicious: then the server is asked for a sign
+of life. One that stands still keeps its connections, and nobody would ever tell that they are dead.
 """
 
 import asyncio
 import sqlite3
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -13,17 +17,21 @@ from sqlalchemy import func, select
 
 from wallet_provisioning.store.engine import listener_arguments
 from wallet_provisioning.store.errors import StoreUnavailableError
+from wallet_provisioning.store.patience import GREETING, PatientAsyncConnection, patient_for
 from wallet_provisioning.store.pooling import is_pooled_async
 from wallet_provisioning.store.transaction import Transaction
 from wallet_provisioning.store.urls import Dialect, parse_url
 
 CHANNEL = "wallet_jobs"
-# What an announcement says: nothing where there is a job to claim, that the standing orders changed, or
-# the id of a daemon that wants to hear itself.
+# What an announcement says: nothing where there is a job to claim, that one was returned to its old place in
+# the queue, that the standing orders changed, or the id of a daemon that wants to hear itself.
+WORK = ""
+RETURNED = "returned"
 CONTROLS = "controls"
 _LOOK_EVERY = 0.05
 DEAF_LOOK_EVERY = 2.0
-_ANNOUNCE = select(func.pg_notify(CHANNEL, ""))
+_SILENCE = timedelta(seconds=15)
+_ANNOUNCE = select(func.pg_notify(CHANNEL, WORK))
 
 
 def announce(tx: Transaction) -> None:
@@ -45,13 +53,17 @@ class Wakeups:
     missed in between.
     """
 
-    def __init__(self, database_url: str, dialect: Dialect) -> None:
-        """Remember where to listen; nothing is opened yet."""
-        self._source = _Notifications(database_url) if dialect == "postgresql" else _Commits(database_url)
-        self._waiting: asyncio.Task[str | None] | None = None
+    def __init__(self, database_url: str, dialect: Dialect, *, silence: timedelta = _SILENCE) -> None:
+        """Remember where to listen; nothing is opened yet. After a `silence` the server is asked."""
+        self._source: _Notifications | _Commits
+        if dialect == "postgresql":
+            self._source = _Notifications(database_url, silence)
+        else:
+            self._source = _Commits(database_url)
+        self._waiting: asyncio.Task[frozenset[str] | None] | None = None
 
-    async def next(self) -> str | None:
-        """Return what was announced, None where it may have been anything.
+    async def next(self) -> frozenset[str] | None:
+        """Return all that was announced meanwhile, None where it may have been anything.
 
         Raises `StoreUnavailableError`; call again to reconnect.
         """
@@ -59,7 +71,7 @@ class Wakeups:
             self._waiting = asyncio.create_task(self._next())
         return await asyncio.shield(self._waiting)
 
-    async def _next(self) -> str | None:
+    async def _next(self) -> frozenset[str] | None:
         try:
             if not self._source.is_open:
                 await self._source.open()
@@ -81,9 +93,10 @@ class Wakeups:
 class _Notifications:
     """LISTEN on a PostgreSQL connection of its own; behind a pooler, which swallows it, a look every 2 s."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, silence: timedelta) -> None:
         self._url = parse_url(url)
-        self._connection: psycopg.AsyncConnection | None = None
+        self._silence = silence.total_seconds()
+        self._connection: PatientAsyncConnection | None = None
         self._is_deaf = False
 
     @property
@@ -92,20 +105,27 @@ class _Notifications:
 
     async def open(self) -> None:
         arguments = listener_arguments(self._url)
-        self._connection = await psycopg.AsyncConnection.connect(**arguments, autocommit=True)
-        if await is_pooled_async(self._connection):
-            self._is_deaf = True
+        self._connection = await PatientAsyncConnection.connect(**arguments, autocommit=True)
+        with patient_for(self._connection, GREETING):
+            self._is_deaf = await is_pooled_async(self._connection)
+            if not self._is_deaf:
+                await self._connection.execute(f"LISTEN {CHANNEL}")
+        if self._is_deaf:
             await self.close()
-        else:
-            await self._connection.execute(f"LISTEN {CHANNEL}")
 
-    async def wait(self) -> str | None:
+    async def wait(self) -> frozenset[str] | None:
         if self._connection is None:
             await asyncio.sleep(DEAF_LOOK_EVERY)
             return None
-        # One packet may bring several.
-        heard = {each.payload async for each in self._connection.notifies(stop_after=1)}
-        return heard.pop() if len(heard) == 1 else None
+        while True:
+            # All that has come is read at once.
+            with patient_for(self._connection, None):
+                notifies = self._connection.notifies(timeout=self._silence, stop_after=1)
+                heard = frozenset({each.payload async for each in notifies})
+            if heard:
+                return heard
+            with patient_for(self._connection, GREETING):
+                await self._connection.execute("SELECT 1")
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None

@@ -44,7 +44,8 @@ Columns: TypeAlias = Mapping[str, ColumnElement[Any]] | ReadOnlyColumnCollection
 class Path:
     """The conditions that an index serves: it gives ids in their order.
 
-    `is_small_set`: it gives them in no order, but they are only the unfinished ones, so they are sorted.
+    `is_small_set`: it gives them in no order, but they are only the unfinished ones or one user's, so they
+    are sorted.
     """
 
     conditions: tuple[Condition, ...] = ()

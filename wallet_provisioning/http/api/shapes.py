@@ -270,12 +270,23 @@ class MetricsJson(TypedDict):
     errors_by_type: dict[str, int]
 
 
+class StatusMetricsJson(TypedDict):
+    """The same; null while a daemon that has just started waits for its database."""
+
+    total_jobs_processed: int | None
+    successful_jobs: int | None
+    failed_jobs: int | None
+    average_duration_ms: float | None
+    last_processed_at: TimeJson | None
+    errors_by_type: dict[str, int]
+
+
 class StatusJson(TypedDict):
     """The status object."""
 
     worker: WorkerJson
     scheduler: SchedulerJson
-    metrics: MetricsJson
+    metrics: StatusMetricsJson
 
 
 class MetricsDetailJson(MetricsJson):

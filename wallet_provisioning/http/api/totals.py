@@ -26,24 +26,17 @@ class KnownTotals:
         """Start knowing nothing."""
         self._last: Totals | None = None
 
-    async def read(self, door: StoreDoor) -> Totals:
-        """Return the totals, or the last ones known while the database is away.
-
-        Raises `StoreUnavailableError` or `TimeoutError` where none were ever read.
-        """
-        try:
+    async def read(self, door: StoreDoor) -> Totals | None:
+        """Return the totals, or the last ones known while the database is away; None before the first."""
+        with suppress(*_AWAY):
             self._last = await door.read(totals)
-        except _AWAY:
-            if self._last is None:
-                raise
         return self._last
 
     async def keep(self, door: StoreDoor, *, every: float = _EVERY) -> None:
         """Read the totals again and again, sooner while they are unknown."""
         while True:
             await asyncio.sleep(min(every, _UNTIL_KNOWN) if self._last is None else every)
-            with suppress(*_AWAY):
-                await self.read(door)
+            await self.read(door)
 
 
 TOTALS: web.AppKey[KnownTotals] = web.AppKey("totals", KnownTotals)
@@ -52,8 +45,7 @@ TOTALS: web.AppKey[KnownTotals] = web.AppKey("totals", KnownTotals)
 async def know_totals(app: web.Application) -> AsyncIterator[None]:
     """Read the totals at the start and every few seconds, while the server runs."""
     known = app[TOTALS] = KnownTotals()
-    with suppress(*_AWAY):
-        await known.read(app[DOOR])
+    await known.read(app[DOOR])
     keeping = asyncio.create_task(known.keep(app[DOOR]), name="the totals")
     yield
     keeping.cancel()

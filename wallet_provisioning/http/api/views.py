@@ -22,6 +22,7 @@ from wallet_provisioning.http.api.shapes import (
     OrderJson,
     SchedulerJson,
     StatusJson,
+    StatusMetricsJson,
     WalletJson,
     WorkJson,
 )
@@ -187,13 +188,23 @@ def _forced_json(forced: ForcedView) -> ForcedJson:
     }
 
 
-def status_json(worker: WorkerView, totals: Totals) -> StatusJson:
-    """Return the status object."""
+def status_json(worker: WorkerView, totals: Totals | None) -> StatusJson:
+    """Return the status object; totals that nobody has read yet are null, and not 0."""
     return {
         "worker": {"type": "wallet_provisioning", "status": worker.status},
         "scheduler": scheduler_json(worker),
-        "metrics": metrics_json(totals),
+        "metrics": _UNKNOWN if totals is None else {**metrics_json(totals)},
     }
+
+
+_UNKNOWN: StatusMetricsJson = {
+    "total_jobs_processed": None,
+    "successful_jobs": None,
+    "failed_jobs": None,
+    "average_duration_ms": None,
+    "last_processed_at": None,
+    "errors_by_type": {},
+}
 
 
 def scheduler_json(worker: WorkerView) -> SchedulerJson:

@@ -28,7 +28,7 @@ _VITAL = frozenset({"database", SCHEDULER, "claims", "results"})
 
 
 async def show_status(request: web.Request) -> web.Response:
-    """Show the status object; with the database away its totals are the last that were read."""
+    """Show the status object; with the database away its totals are the last that were read, if any."""
     known = await request.app[TOTALS].read(request.app[DOOR])
     return json_response(views.status_json(request.app[PARTS].control.worker(), known))
 
@@ -46,12 +46,16 @@ async def show_metrics(request: web.Request) -> web.Response:
 async def show_health(request: web.Request) -> web.Response:
     """Say whether the daemon can work; 503 where the database is away, or nothing is claimed or committed.
 
-    Leases, orders and announcements that are late are shown and heal by themselves.
+    Leases, orders and announcements that are late are shown and heal by themselves. A database that can be
+    read and not written, as on a full disk, is away too.
     """
+    reached = await reach_database(request)
     control = request.app[PARTS].control
     running = control.worker().is_running
     scheduler = Check(ok=running, detail="running" if running else "not running")
-    checks = {SCHEDULER: scheduler, **control.checks(), "database": await reach_database(request)}
+    checks = {SCHEDULER: scheduler, "database": reached, **control.checks()}
+    if checks["database"].ok or not reached.ok:
+        checks["database"] = reached
     is_healthy = running and all(check.ok for name, check in checks.items() if name in _VITAL)
     body = {"status": "healthy" if is_healthy else "unhealthy", "checks": views.checks_json(checks)}
     return json_response(body, status=HTTPStatus.OK if is_healthy else HTTPStatus.SERVICE_UNAVAILABLE)
