@@ -24,6 +24,7 @@ from wallet_provisioning.jobs import moves
 from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.states import AuditStatus, JobStatus, WalletStatus
 from wallet_provisioning.store import reports
+from wallet_provisioning.store.audit import write_audit
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.errors import InvalidCursorError
 from wallet_provisioning.store.reports import AuditFilter, JobFilter, Page, WalletFilter
@@ -190,6 +191,30 @@ def test_audit_rows_are_filtered_by_each_field(database: Database) -> None:
     assert len(audit_actions(database, AuditFilter(user_id=job.user_id))) == 3
     assert len(audit_actions(database, AuditFilter(job_id=job.id))) == 3
     assert len(audit_actions(database, AuditFilter())) == 4
+
+
+def test_audit_rows_are_filtered_by_the_chain_that_they_name(database: Database) -> None:
+    job = claim_new(database)
+    record(database, result(job, live()), result(job, BAD_INPUT, "SOL"))
+    with database.write("cli", "test") as tx:
+        write_audit(tx, action="admin:breaker_opened", resource_type="chain", resource_id="SOL")
+
+    assert audit_actions(database, AuditFilter(chain="ETH")) == ["wallet_created", "job_created"]
+    assert audit_actions(database, AuditFilter(chain="SOL")) == [
+        "breaker_opened",
+        "wallet_failed",
+        "job_created",
+    ]
+    assert audit_actions(database, AuditFilter(chain="OP")) == []
+    assert audit_actions(database, AuditFilter(chain="\0")) == []
+
+
+def test_audit_rows_are_filtered_by_the_error_that_they_tell_of(database: Database) -> None:
+    job = claim_new(database)
+    apply(database, moves.schedule_retry(job, TIMEOUT, timedelta()))
+
+    assert audit_actions(database, AuditFilter(error_type=ErrorType.TIMEOUT)) == ["provision_failed"]
+    assert audit_actions(database, AuditFilter(error_type=ErrorType.CRASH)) == []
 
 
 def test_a_timeline_is_in_order_and_of_one_job(database: Database) -> None:

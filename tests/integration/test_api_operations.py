@@ -167,6 +167,9 @@ async def test_the_audit_is_filtered_by_the_beginning_of_the_action(house: House
     assert [row["action"] for row in await house.audit("wallet-worker:job")] == ["wallet-worker:job_created"]
     assert [row["action"] for row in await house.audit("admin:")] == ["admin:cancel_job"]
     assert await house.audit("_dmin") == []
+    assert len(await house.audit("wallet-worker:&chain=ETH-SEPOLIA")) == 1
+    assert await house.audit("wallet-worker:&chain=OP") == []
+    assert await house.audit("wallet-worker:&error_type=timeout") == []
     assert await house.audit("%25") == []
 
 

@@ -64,12 +64,14 @@ class WalletFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
-    """Which audit rows to list; `action_prefix` such as `admin:`."""
+    """Which audit rows to list; `action_prefix` such as `admin:`, chain and error as a row tells of them."""
 
     status: AuditStatus | None = None
     user_id: UUID | None = None
     job_id: UUID | None = None
     action_prefix: str | None = None
+    chain: str | None = None
+    error_type: ErrorType | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
 

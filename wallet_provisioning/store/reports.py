@@ -3,7 +3,7 @@
 Counts come from the rollup and from partial indexes, never from the history.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal, 
 
 from wallet_provisioning.jobs.states import UNFINISHED, AuditStatus, JobStatus, WalletStatus
 from wallet_provisioning.store import tables
+from wallet_provisioning.store.audit_filters import names_chain, tells_of_error
 from wallet_provisioning.store.columns import Document
 from wallet_provisioning.store.lookups import (
     dialect_name,
@@ -140,7 +141,8 @@ def list_audit(
         is_open = prefix is not None and "action_prefix" not in served
         starts = [columns["action"].startswith(prefix, autoescape=True)] if is_open else []
         job = [] if "job_id" in served else equal(columns["job_id"], wanted.job_id)
-        return [*_unserved(columns, wanted, served), *job, *starts]
+        told = _told_of(columns, wanted, dialect_name(connection))
+        return [*_unserved(columns, wanted, served), *job, *starts, *told]
 
     walk = Walk(
         table=audit_logs,
@@ -261,6 +263,14 @@ def _path_of_audit(
         is_wanted = audit_logs.c.status == wanted.status.value
         return Path(conditions=(tables.NO_SUCCESS, is_wanted)), frozenset({"status"})
     return Path(), frozenset()
+
+
+def _told_of(columns: Columns, wanted: AuditFilter, dialect: str) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions that only the rows' documents can answer."""
+    if wanted.chain is not None:
+        yield names_chain(columns, clean(wanted.chain), dialect=dialect)
+    if wanted.error_type is not None:
+        yield tells_of_error(columns, wanted.error_type.value, dialect=dialect)
 
 
 def _unserved(

@@ -84,6 +84,7 @@ Limit = Annotated[
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 50}),
 ]
 ChainName = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=50)]
+Prefix = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=50)]
 ChainWanted = Annotated[ChainName, AfterValidator(family_of)]
 Reason = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=MAX_REASON)]
 Why = Annotated[Reason, AfterValidator(read_reason)]

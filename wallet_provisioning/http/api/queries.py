@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from wallet_provisioning.http.api.bodies import validate
-from wallet_provisioning.http.api.fields import ChainName, ChainWanted, Limit, TimeText, UuidText, read_uuid
+from wallet_provisioning.http.api.fields import ChainWanted, Limit, Prefix, TimeText, UuidText, read_uuid
 from wallet_provisioning.http.api.problems import Code, ProblemError, invalid
 from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.states import AuditStatus, JobStatus, WalletStatus
@@ -52,10 +52,15 @@ class WalletQuery(PageQuery):
 
 
 class AuditQuery(PageQuery):
-    """The filters of the audit log; `action` is a prefix, as in `admin:`."""
+    """The filters of the audit log; `action` is a prefix, as in `admin:`.
+
+    A row has the chain that it names, and the error that it says stands since.
+    """
 
     status: AuditStatus | None = None
-    action: ChainName | None = None
+    action: Prefix | None = None
+    chain: ChainWanted | None = None
+    error_type: ErrorType | None = None
 
 
 def read_query(request: web.Request, model: type[Q]) -> Q:

@@ -36,6 +36,8 @@ async def list_audit(request: web.Request) -> web.Response:
         status=query.status,
         user_id=query.user_id,
         action_prefix=query.action,
+        chain=query.chain,
+        error_type=query.error_type,
         created_after=query.created_after,
         created_before=query.created_before,
     )
