@@ -28,6 +28,11 @@ def text(value: str) -> str:
     return value
 
 
+def host(value: str) -> str:
+    """Take a name or an address; an IPv6 address also in the brackets that it has in a URL."""
+    return value[1:-1] if value.startswith("[") and value.endswith("]") else value
+
+
 def whole(least: int, most: int) -> Callable[[str], int]:
     """Return the reader of a whole number within bounds, both included."""
 

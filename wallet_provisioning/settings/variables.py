@@ -70,7 +70,7 @@ class Variables:
     circle_post_rate: Annotated[int, Env("CIRCLE_POST_RATE", forms.whole(1, 100_000))] = 5
     circle_get_rate: Annotated[int, Env("CIRCLE_GET_RATE", forms.whole(1, 100_000))] = 20
 
-    admin_host: Annotated[str, Env("ADMIN_HOST", forms.text)] = "127.0.0.1"
+    admin_host: Annotated[str, Env("ADMIN_HOST", forms.host)] = "127.0.0.1"
     admin_port: Annotated[int, Env("ADMIN_PORT", forms.whole(0, 65_535))] = 8080
     admin_token: Annotated[SecretStr | None, Env("ADMIN_TOKEN", forms.secret)] = None
     admin_read_token: Annotated[SecretStr | None, Env("ADMIN_READ_TOKEN", forms.secret)] = None
