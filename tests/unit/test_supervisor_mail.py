@@ -210,6 +210,7 @@ def test_a_tree_ends_whatever_its_observer_does() -> None:
     def fail(_incident: Incident) -> None:
         raise ValueError
 
+    others = threading.enumerate()
     with Trial() as trial:
         trial.places = Places(trial.clock, fail)
         trial.start(trial.worker("a"))
@@ -217,9 +218,11 @@ def test_a_tree_ends_whatever_its_observer_does() -> None:
         trial.address("a").tell(Do(act=trial.hang))
         trial.noted("a", "hangs")
         trial.address("a").tell(Note(value=1))
+        (thread,) = [each for each in threading.enumerate() if each.name == "/" and each not in others]
         trial.root.kill("/", hang=False, reason="a test")
 
         assert "a test" in str(trial.ends.wait_until(bool)[0])
+        thread.join(60)  # it tells of what the observer raised
 
 
 async def test_a_child_that_was_refused_while_it_started_does_not_come_back_with_its_supervisor() -> None:
