@@ -22,9 +22,9 @@ from wallet_provisioning.store import reports
 from wallet_provisioning.store.accepting import JobRequest, accept_job
 from wallet_provisioning.store.claims import claim_jobs, rescue_expired
 from wallet_provisioning.store.database import Database
-from wallet_provisioning.store.front import Front
 from wallet_provisioning.store.moves import apply_moves
 from wallet_provisioning.store.pages import cursor_of
+from wallet_provisioning.store.queue_front import QueueFront
 from wallet_provisioning.store.queue_watch import QueueWatch
 from wallet_provisioning.store.reports import AuditFilter, JobFilter
 from wallet_provisioning.store.results import WalletResult, record_results
@@ -87,7 +87,7 @@ class Bench:
         self.url = url
         clock = SystemClock()
         self._database = Database(url, clock=clock, pool_size=2)
-        self._front = Front(clock)
+        self._front = QueueFront(clock)
         self._holder = uuid4()
         self._reads = {**_reads(), QUEUE: QueueWatch(clock).look}
         with psycopg.connect(url) as connection:

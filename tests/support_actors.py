@@ -24,10 +24,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from sqlalchemy import Connection
 
 from tests.support_store import ETH, LEASE, WALLET_SET, Events, accept, job_of, live, request
+from wallet_provisioning.actors.admission import ChainAdmission
 from wallet_provisioning.actors.housekeeping import Housekeeping
 from wallet_provisioning.actors.job import JobActor
 from wallet_provisioning.actors.scheduler import WorkKnown
-from wallet_provisioning.actors.seat import ChainSeat
 from wallet_provisioning.actors.shared import Shared
 from wallet_provisioning.actors.walletset import WalletSetOptions
 from wallet_provisioning.clock import ManualClock
@@ -225,13 +225,13 @@ class Production:
         self.circle = FakeCircle()
         self.ear = FakeEar()
         self.shared = Shared()
-        self.seats = {chain.name: ChainSeat(chain.name, self.shared) for chain in chains}
-        self._names = tuple(self.seats)
+        self.admissions = {chain.name: ChainAdmission(chain.name, self.shared) for chain in chains}
+        self._names = tuple(self.admissions)
         parts = TreeParts(
             database=self.database,
             client=self.circle,
             chains=chains,
-            seats=self.seats,
+            admissions=self.admissions,
             ear=self.ear,
             consumer=None,
             clock=self.clock,

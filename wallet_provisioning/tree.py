@@ -23,6 +23,7 @@ from random import Random
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from wallet_provisioning.actors.admission import ChainAdmission
 from wallet_provisioning.actors.calls import CircleCalls
 from wallet_provisioning.actors.circle import CircleActor, CircleMessage, CircleOptions
 from wallet_provisioning.actors.housekeeping import NO_HOUSEKEEPING, Housekeeping, housekeepers
@@ -33,7 +34,6 @@ from wallet_provisioning.actors.listener import Ear, ListenerActor, ListenerMess
 from wallet_provisioning.actors.reconciler import ReconcilerActor
 from wallet_provisioning.actors.rescuer import RescuerActor, RescuerMessage
 from wallet_provisioning.actors.scheduler import SchedulerActor, SchedulerMessage, SchedulerOptions
-from wallet_provisioning.actors.seat import ChainSeat
 from wallet_provisioning.actors.shared import Shared
 from wallet_provisioning.actors.walletset import WalletSet, WalletSetOptions
 from wallet_provisioning.actors.writer import WriterActor
@@ -91,14 +91,14 @@ class TreeParts:
     """What the tree stands on. `consumer` is None where no Redis is set.
 
     `make_mailbox` is for a simulation, which hears of every message so. `shared` are the boards that the
-    seats were made with; without `presence` no daemon is announced, and without `reader` nothing is
+    admissions were made with; without `presence` no daemon is announced, and without `reader` nothing is
     reconciled.
     """
 
     database: Database
     client: CircleCalls
     chains: Sequence[Chain]
-    seats: Mapping[str, ChainSeat]
+    admissions: Mapping[str, ChainAdmission]
     ear: Ear
     consumer: Consumer | None
     clock: Clock
@@ -221,7 +221,7 @@ class _Builder:
                 database=parts.database,
                 client=parts.client,
                 writer=self.writer,
-                seat=parts.seats[chain.name],
+                admission=parts.admissions[chain.name],
                 options=CircleOptions(
                     wallet_set=options.wallet_set,
                     replay_window=options.replay_window,
@@ -303,7 +303,7 @@ class _Builder:
                 keeper=Keeper(
                     database=self._parts.database,
                     shared=self._parts.shared,
-                    seats=self._parts.seats,
+                    admissions=self._parts.admissions,
                     presence=self._parts.presence,
                     emit=self._parts.emit,
                 ),

@@ -29,7 +29,7 @@ from wallet_provisioning.jobs.states import JobStatus
 from wallet_provisioning.store import claims
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.errors import StaleJobError
-from wallet_provisioning.store.front import Front
+from wallet_provisioning.store.queue_front import QueueFront
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SOON = timedelta(minutes=5)
@@ -272,7 +272,7 @@ def test_a_job_that_was_handed_back_behind_the_front_is_found_by_the_next_look_a
 ) -> None:
     job = claim_new(database)
     clock = ManualClock()
-    front = Front(clock)
+    front = QueueFront(clock)
     later = job_of(database, job.id).updated_at + SOON
     front.looked(since=None, took=timedelta(seconds=1), jobs=0, last=later)
     apply(database, moves.hand_back(job))
@@ -286,6 +286,6 @@ def test_a_job_that_was_handed_back_behind_the_front_is_found_by_the_next_look_a
     assert [one.id for one in found] == [job.id]
 
 
-def claim_with(database: Database, front: Front) -> claims.Claims:
+def claim_with(database: Database, front: QueueFront) -> claims.Claims:
     with database.write("scheduler", "claim") as tx:
         return claims.claim_jobs(tx, holder=uuid4(), limit=10, lease=LEASE, include_retries=True, front=front)

@@ -20,8 +20,8 @@ from wallet_provisioning.store import reports
 from wallet_provisioning.store.accepting import accept_job
 from wallet_provisioning.store.claims import claim_jobs, rescue_expired
 from wallet_provisioning.store.database import Database
-from wallet_provisioning.store.front import Front
 from wallet_provisioning.store.moves import apply_moves
+from wallet_provisioning.store.queue_front import QueueFront
 from wallet_provisioning.store.reports import AuditFilter, JobFilter, WalletFilter
 from wallet_provisioning.store.tables import jobs as job_table
 from wallet_provisioning.store.transaction import Transaction
@@ -196,9 +196,9 @@ def test_a_filter_that_little_meets_leads_on_from_short_pages(filled: tuple[Data
 def test_claims_pass_over_what_was_claimed_while_an_old_transaction_is_open(
     filled: tuple[Database, Database],
 ) -> None:
-    database, front = filled[1], Front(ManualClock())
+    database, front = filled[1], QueueFront(ManualClock())
 
-    def claim_ten(given: Front | None) -> tuple[int, datetime]:
+    def claim_ten(given: QueueFront | None) -> tuple[int, datetime]:
         with database.write("test", "claim") as tx:
             touched = Touched(tx.connection)
             found = claim_jobs(

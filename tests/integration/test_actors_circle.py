@@ -100,7 +100,7 @@ def test_a_later_attempt_takes_the_place_of_the_one_that_waits(tmp_path: Path) -
             tree.until(lambda: len(tree.busy()) == 1)
             tree.kill(tree.busy()[0])
         tree.until(lambda: len(tree.busy()) == 1)
-        assert tree.seats["ETH"].state.waiting == 1
+        assert tree.admissions["ETH"].state.waiting == 1
         tree.make_set()
 
         tree.until(tree.has_status(JobStatus.COMPLETED, job), within=LEASE / 6)
@@ -112,13 +112,13 @@ def test_a_job_that_was_lost_while_it_waited_is_dropped_alone(tmp_path: Path) ->
     with Production(tmp_path, wallet_set=None) as tree:
         tree.circle.holds_sets = True
         lost, other = tree.accept(), tree.accept()
-        tree.until(lambda: tree.seats["ETH"].state.waiting == 2)
+        tree.until(lambda: tree.admissions["ETH"].state.waiting == 2)
         operate(tree.database, cancel(lost.id))
         tree.make_set()
 
         tree.until(tree.has_status(JobStatus.COMPLETED, other), within=LEASE / 6)
         tree.pass_time(SOON)
-        assert tree.seats["ETH"].state.waiting == 0
+        assert tree.admissions["ETH"].state.waiting == 0
         (refused,) = tree.events.of(StaleRefused)
         assert (refused.job_id, refused.what) == (lost.id, "request ETH")
         assert [len(sent.order.members) for sent in tree.circle.sent] == [1]
@@ -130,12 +130,12 @@ def test_a_user_who_was_cancelled_and_comes_again_waits_once(tmp_path: Path) -> 
         tree.circle.holds_sets = True
         user = uuid4()
         early = tree.accept(user)
-        tree.until(lambda: tree.seats["ETH"].state.waiting == 1)
+        tree.until(lambda: tree.admissions["ETH"].state.waiting == 1)
         operate(tree.database, cancel(early.id))
         late = tree.accept(user)
         tree.until(lambda: len(tree.busy()) == 2)
         tree.pass_time(SOON)
-        assert tree.seats["ETH"].state.waiting == 1
+        assert tree.admissions["ETH"].state.waiting == 1
         tree.make_set()
 
         tree.until(tree.has_status(JobStatus.COMPLETED, late), within=LEASE / 6)
@@ -147,7 +147,7 @@ def test_what_a_zombie_asks_late_takes_nobodys_place(tmp_path: Path) -> None:
     with Production(tmp_path, wallet_set=None) as tree:
         tree.circle.holds_sets = True
         job = tree.accept()
-        tree.until(lambda: tree.seats["ETH"].state.waiting == 1)
+        tree.until(lambda: tree.admissions["ETH"].state.waiting == 1)
         tree.tell("circle/ETH", of_zombie(tree.in_hand()))
         tree.pass_time(SOON)
         tree.make_set()
@@ -233,7 +233,7 @@ def test_a_429_is_an_attempt_and_a_call_that_was_never_sent_is_none(
 
 def test_a_probe_that_fails_is_nobodys_attempt(tmp_path: Path) -> None:
     production = Production(tmp_path)
-    breaker = production.seats["ETH"].breaker
+    breaker = production.admissions["ETH"].breaker
     while breaker.state is BreakerState.CLOSED:
         permit = breaker.admit(timedelta())
         assert isinstance(permit, Permit)

@@ -64,12 +64,12 @@ def has_sol(tree: Production, job: JobView) -> Callable[[], bool]:
 
 def open_breaker(tree: Production, chain: str) -> None:
     """Have calls fail, as its actor would hear of them, until the breaker opens."""
-    seat = tree.seats[chain]
-    while seat.breaker.state is not BreakerState.OPEN:
-        permit = seat.admit(tree.clock, tree.events)
+    admission = tree.admissions[chain]
+    while admission.breaker.state is not BreakerState.OPEN:
+        permit = admission.admit(tree.clock, tree.events)
         assert isinstance(permit, Permit)
-        seat.record(permit, UNKNOWN, tree.clock, tree.events)
-    seat.publish(in_flight=0, waiting=0)
+        admission.record(permit, UNKNOWN, tree.clock, tree.events)
+    admission.publish(in_flight=0, waiting=0)
 
 
 def test_a_breaker_that_is_forced_open_lets_no_call_through_and_costs_no_attempt(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_breaker_that_is_forced_open_lets_no_call_through_and_costs_no_attempt
         seen = tree.job(job)
         assert (seen.error_type, seen.attempt_count) == (ErrorType.CIRCUIT_OPEN, 0)
         assert "forced open by admin: a chain upgrade" in (seen.error_message or "")
-        state = tree.seats["ETH"].state
+        state = tree.admissions["ETH"].state
         assert (state.breaker, state.measured) == (BreakerState.OPEN, BreakerState.CLOSED)
         assert state.opened_at is not None
         assert tree.circle.sent == []
@@ -111,7 +111,7 @@ def test_an_order_that_nobody_announced_is_learned_and_ends_by_itself(tmp_path: 
         tree.pass_time(MINUTE - 2 * LOOK)
         assert tree.has_status(JobStatus.RETRY, job)()
         tree.until(tree.has_status(JobStatus.COMPLETED, job), within=timedelta(seconds=15))
-        assert tree.seats["ETH"].state.forced is None
+        assert tree.admissions["ETH"].state.forced is None
 
 
 def test_a_breaker_that_is_forced_closed_lets_calls_through_and_goes_on_measuring(tmp_path: Path) -> None:
@@ -125,12 +125,12 @@ def test_a_breaker_that_is_forced_closed_lets_calls_through_and_goes_on_measurin
         tree.until(tree.is_sent(1), within=SOON)
         tree.until(tree.has_status(JobStatus.RETRY, job))
         assert tree.job(job).error_type is ErrorType.TIMEOUT
-        state = tree.seats["ETH"].state
+        state = tree.admissions["ETH"].state
         assert (state.breaker, state.measured) == (BreakerState.CLOSED, BreakerState.OPEN)
 
         withdraw(tree, subject="ETH")
         tree.until(learned(tree, 2), within=SOON)
-        assert tree.seats["ETH"].state.breaker is BreakerState.OPEN
+        assert tree.admissions["ETH"].state.breaker is BreakerState.OPEN
 
 
 def test_nothing_is_claimed_while_claiming_is_paused(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_hold_outweighs_a_breaker_that_is_forced_closed(tmp_path: Path) -> Non
         place(tree, OrderState.CLOSED, subject="ETH")
         place(tree, OrderState.HELD, kind=f"{HOLD}restored_backup")
         tree.until(learned(tree, 1), within=LOOK)
-        tree.until(lambda: tree.seats["ETH"].state.breaker is BreakerState.OPEN, within=LOOK)
+        tree.until(lambda: tree.admissions["ETH"].state.breaker is BreakerState.OPEN, within=LOOK)
         job = tree.accept()
         tree.pass_time(MINUTE)
         assert tree.has_status(JobStatus.QUEUED, job)()
@@ -169,7 +169,7 @@ def test_what_a_breaker_did_while_the_store_was_away_is_audited_afterwards(tmp_p
         jobs = [tree.accept() for _ in range(3)]
 
         tree.until(tree.has_status(JobStatus.COMPLETED, *jobs), within=5 * MINUTE)
-        tree.until(lambda: tree.seats["ETH"].state.breaker is BreakerState.CLOSED)
+        tree.until(lambda: tree.admissions["ETH"].state.breaker is BreakerState.CLOSED)
         tree.pass_time(LOOK)
         told = [(event.before, event.after) for event in tree.events.of(BreakerChanged)]
         rows = audited(tree)
@@ -182,7 +182,11 @@ def test_what_a_breaker_did_while_the_store_was_away_is_audited_afterwards(tmp_p
 def test_a_journal_that_could_not_be_written_is_kept(tmp_path: Path) -> None:
     with Production(tmp_path) as tree:
         keeper = Keeper(
-            database=tree.database, shared=tree.shared, seats=tree.seats, presence=None, emit=tree.events
+            database=tree.database,
+            shared=tree.shared,
+            admissions=tree.admissions,
+            presence=None,
+            emit=tree.events,
         )
         open_breaker(tree, "ETH")
         tree.database.is_away = True
@@ -200,10 +204,14 @@ def test_an_error_of_the_account_opens_every_chain_and_says_what_to_mend(tmp_pat
         tree.circle.refusals["ETH"] = WRONG_KEY
         tree.circle.held.add("SOL")
         job = tree.accept()
-        tree.until(lambda: all(seat.state.breaker is BreakerState.OPEN for seat in tree.seats.values()))
-        for seat in tree.seats.values():
-            assert "check CIRCLE_API_KEY" in (seat.state.reason or "")
-            assert "circle-77" in (seat.state.reason or "")
+        tree.until(
+            lambda: all(
+                admission.state.breaker is BreakerState.OPEN for admission in tree.admissions.values()
+            )
+        )
+        for admission in tree.admissions.values():
+            assert "check CIRCLE_API_KEY" in (admission.state.reason or "")
+            assert "circle-77" in (admission.state.reason or "")
         tree.accept()
         tree.pass_time(SOON)
         assert [sent.chain for sent in tree.circle.sent].count("SOL") == 1  # the one that was under way
@@ -216,7 +224,7 @@ def test_an_error_of_the_account_opens_every_chain_and_says_what_to_mend(tmp_pat
         tree.circle.refusals.clear()
         tree.until(tree.has_status(JobStatus.COMPLETED, job), within=20 * MINUTE)
         assert tree.job(job).attempt_count == 1
-        assert all(seat.state.breaker is BreakerState.CLOSED for seat in tree.seats.values())
+        assert all(admission.state.breaker is BreakerState.CLOSED for admission in tree.admissions.values())
         assert {row.resource_id for row in audited(tree, "wallet-worker:breaker_opened")} == {"ETH", "SOL"}
 
 
@@ -224,12 +232,12 @@ def test_a_chain_that_alone_is_refused_does_not_take_the_others_down_for_long(tm
     with Production(tmp_path, chains=(ETH, SOL)) as tree:
         tree.circle.refusals["ETH"] = WRONG_KEY
         tree.accept()
-        tree.until(lambda: tree.seats["ETH"].state.breaker is BreakerState.OPEN)
+        tree.until(lambda: tree.admissions["ETH"].state.breaker is BreakerState.OPEN)
 
         for _ in range(3):
             tree.until(has_sol(tree, tree.accept()))
             tree.pass_time(MINUTE)
-            assert tree.seats["SOL"].state.breaker is BreakerState.CLOSED
+            assert tree.admissions["SOL"].state.breaker is BreakerState.CLOSED
         opened = [row.resource_id for row in audited(tree, "wallet-worker:breaker_opened")]
         assert opened.count("SOL") <= 1 < opened.count("ETH")
 
@@ -250,12 +258,12 @@ def test_a_chain_that_is_down_for_long_costs_no_attempts_and_few_claims(tmp_path
         waiting = [job for job in map(tree.job, early) if job.status is JobStatus.RETRY]
         assert {job.attempt_count for job in waiting} == {0}
         assert len(waiting) > len(early) / 2
-        assert tree.seats["ETH"].state.breaker is not BreakerState.CLOSED
+        assert tree.admissions["ETH"].state.breaker is not BreakerState.CLOSED
         more = sum(event.count for event in tree.events.of(JobsClaimed)) - claims
         assert more < 2 * len(early)  # each of them once a round would be eight times as many
 
         tree.circle.refusals.clear()
-        tree.until(lambda: tree.seats["ETH"].state.breaker is BreakerState.CLOSED, within=3 * MINUTE)
+        tree.until(lambda: tree.admissions["ETH"].state.breaker is BreakerState.CLOSED, within=3 * MINUTE)
         tree.pass_time(20 * SOON)
         assert tree.has_status(JobStatus.COMPLETED, *early, late)()
         assert {tree.job(job).attempt_count for job in early} == {1}

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from tests.simulation.circle import READ_TIMEOUT, SimCircle, SimWire
 from tests.simulation.store import Mishap, SimDatabase, nothing_happens
+from wallet_provisioning.actors.admission import ChainAdmission
 from wallet_provisioning.actors.calls import CircleCalls
 from wallet_provisioning.actors.scheduler import WorkKnown
-from wallet_provisioning.actors.seat import ChainSeat
 from wallet_provisioning.actors.walletset import WalletSetOptions
 from wallet_provisioning.http.circle.account import Account, Timeouts
 from wallet_provisioning.http.circle.budget import Budget, BudgetOptions
@@ -178,7 +178,7 @@ class SimDaemon:
             database=self.database,
             client=parts.with_client(client),
             chains=CHAINS,
-            seats={chain.name: ChainSeat(chain.name) for chain in CHAINS},
+            admissions={chain.name: ChainAdmission(chain.name) for chain in CHAINS},
             ear=self.ear,
             consumer=None,
             clock=clock,

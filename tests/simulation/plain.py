@@ -19,8 +19,8 @@ from sqlalchemy import event, text
 from tests.simulation.circle import Fate, SimCircle, SimWire
 from tests.simulation.daemon import SimEar
 from tests.simulation.store import hurry
+from wallet_provisioning.actors.admission import ChainAdmission
 from wallet_provisioning.actors.scheduler import WorkKnown
-from wallet_provisioning.actors.seat import ChainSeat
 from wallet_provisioning.actors.shared import Shared
 from wallet_provisioning.actors.walletset import WalletSetOptions
 from wallet_provisioning.clock import ManualClock
@@ -143,7 +143,7 @@ def open_plain(
         database=database,
         client=client,
         chains=CHAINS,
-        seats={chain.name: ChainSeat(chain.name, shared) for chain in CHAINS},
+        admissions={chain.name: ChainAdmission(chain.name, shared) for chain in CHAINS},
         ear=SimEar(),
         consumer=None,
         clock=clock,

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from wallet_provisioning.actors.seat import RECALLED_LATER, ChainSeat
+from wallet_provisioning.actors.admission import RECALLED_LATER, ChainAdmission
 from wallet_provisioning.actors.shared import Fuse, Journal, Shared, StandingOrders, Transition
 from wallet_provisioning.http.circle.breaker import BreakerState, Refusal
 from wallet_provisioning.store.controls import BREAKER, CLAIMING, HOLD, Order, OrderState
@@ -69,17 +69,17 @@ def test_a_chain_that_others_have_refuted_blows_the_fuse_no_more_until_it_works(
 def test_a_fuse_that_has_blown_shows_at_once_on_chains_that_make_no_call() -> None:
     shared = Shared()
     shared.fuse.blow("ETH", "the key is wrong", BLOWN_AT)
-    state = ChainSeat("SOL", shared).state
+    state = ChainAdmission("SOL", shared).state
     assert (state.breaker, state.reason) == (BreakerState.OPEN, "the key is wrong")
     assert state.opened_at == BLOWN_AT
 
 
 def test_of_many_who_are_turned_away_three_come_back_soon() -> None:
-    seat = ChainSeat("ETH")
+    admission = ChainAdmission("ETH")
     refusal = Refusal(retry_in=SOON, reason="down")
-    told = [(count, waiting.delay) for count, waiting in seat.turn_away(2, refusal)]
+    told = [(count, waiting.delay) for count, waiting in admission.turn_away(2, refusal)]
     assert told == [(2, SOON)]
-    told = [(count, waiting.delay) for count, waiting in seat.turn_away(100, refusal)]
+    told = [(count, waiting.delay) for count, waiting in admission.turn_away(100, refusal)]
     assert told == [(1, SOON), (99, RECALLED_LATER)]
-    seat.breaker.trip("again", timedelta())
-    assert seat.turn_away(1, refusal)[0][1].delay == SOON
+    admission.breaker.trip("again", timedelta())
+    assert admission.turn_away(1, refusal)[0][1].delay == SOON

@@ -316,6 +316,7 @@ class TestAccess:
     @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "::1"])
     def test_loopback_needs_no_token(self, host: str) -> None:
         assert load({"ADMIN_HOST": host}).admin_host == host
+
     assert load({"ADMIN_HOST": "[::1]"}).admin_host == "::1"
 
     @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "wallets.example", "127.0.0.1.example"])

@@ -15,6 +15,7 @@ from typing import TypeAlias, assert_never
 from uuid import UUID
 
 from wallet_provisioning.actors import spans
+from wallet_provisioning.actors.admission import ChainAdmission
 from wallet_provisioning.actors.calls import (
     Batch,
     CallEnded,
@@ -30,7 +31,6 @@ from wallet_provisioning.actors.calls import (
 )
 from wallet_provisioning.actors.outbox import Outbox
 from wallet_provisioning.actors.results import Assignment, BatchRecorded, WriterMessage
-from wallet_provisioning.actors.seat import ChainSeat
 from wallet_provisioning.actors.settling import Settler
 from wallet_provisioning.actors.waiting import MOMENT, Ask, UserKey, WaitingRoom, Wave
 from wallet_provisioning.actors.walletset import STILL_LOOKING, Prepared, WalletSet, WalletSetOptions
@@ -98,17 +98,17 @@ class CircleActor(Actor[CircleMessage]):
         database: Database,
         client: CircleCalls,
         writer: Address[WriterMessage],
-        seat: ChainSeat,
+        admission: ChainAdmission,
         options: CircleOptions,
         emit: Emit,
         wallet_set: WalletSet | None = None,
     ) -> None:
-        """Sit down on the chain's seat; the wallet set is shared with the other chains."""
+        """Take the chain's admission; the wallet set is shared with the other chains."""
         super().__init__(life)
         self._chain = chain
         self._database = database
         self._client = client
-        self._seat = seat
+        self._admission = admission
         self._options = options
         self._emit = emit
         self._room = WaitingRoom(chain.name)
@@ -123,7 +123,7 @@ class CircleActor(Actor[CircleMessage]):
 
     def started(self) -> None:
         """Take over the breaker; one that was open lets probes through."""
-        self._seat.take_over(self.life.clock, self._emit)
+        self._admission.take_over(self.life.clock, self._emit)
         if self.life.incarnation > 1:
             self._wallet_set.give_up_call()
 
@@ -144,7 +144,7 @@ class CircleActor(Actor[CircleMessage]):
         for each in (message, *self.take_waiting()):
             self._note(each, now)
         self._advance()
-        self._seat.publish(in_flight=len(self._batches), waiting=len(self._room))
+        self._admission.publish(in_flight=len(self._batches), waiting=len(self._room))
 
     def is_drained(self) -> bool:
         """Return whether no call is under way and every result is committed."""
@@ -205,10 +205,10 @@ class CircleActor(Actor[CircleMessage]):
 
     def _admit(self) -> Permit | None:
         """Return leave for one call; where there is none, those who wait are told so."""
-        admitted = self._seat.admit(self.life.clock, self._emit)
+        admitted = self._admission.admit(self.life.clock, self._emit)
         if isinstance(admitted, Permit):
             return admitted
-        for count, waiting in self._seat.turn_away(len(self._room), admitted):
+        for count, waiting in self._admission.turn_away(len(self._room), admitted):
             self._outbox.answer(self._room.take(count), waiting)
         return None
 
@@ -240,11 +240,11 @@ class CircleActor(Actor[CircleMessage]):
         match message.answer:
             case Prepared() as prepared:
                 self._wallet_set.take(prepared)
-                self._seat.record(message.permit, None, self.life.clock, self._emit)
+                self._admission.record(message.permit, None, self.life.clock, self._emit)
                 if self._wallet_set.takes_long:
                     self._outbox.answer(self._room.take(len(self._room)), STILL_LOOKING)
             case CallFailed() as failed:
-                self._seat.record(message.permit, failed, self.life.clock, self._emit)
+                self._admission.record(message.permit, failed, self.life.clock, self._emit)
                 self._outbox.answer(self._room.take(len(self._room)), self._set_failure(failed))
         self._set_call = None
 
@@ -265,16 +265,16 @@ class CircleActor(Actor[CircleMessage]):
         """Store what these asks need, and send it. What can't be sent now waits again."""
         asks = [ask for ask in asks if not self._joins(ask)]
         if not asks:
-            self._seat.breaker.release(permit)
+            self._admission.breaker.release(permit)
             return
         try:
             opened = self._store(asks, wallet_set)
         except StoreUnavailableError:
             self._room.put_back(asks)
-            self._seat.breaker.release(permit)
+            self._admission.breaker.release(permit)
             raise
         except CreationHeldError as held:
-            self._seat.breaker.release(permit)
+            self._admission.breaker.release(permit)
             self._outbox.answer(asks, Waiting(message=str(held), delay=self._options.retry_configuration))
             return
         by_user = {ask.user_key: ask for ask in asks}
@@ -287,7 +287,7 @@ class CircleActor(Actor[CircleMessage]):
         for request in (*new, *opened.unresolved):
             self._send_request(request, by_user, permits)
         for unused in permits:
-            self._seat.breaker.release(unused)
+            self._admission.breaker.release(unused)
         self._room.put_back(list(by_user.values()))
 
     def _joins(self, ask: Ask) -> bool:
@@ -378,7 +378,7 @@ class CircleActor(Actor[CircleMessage]):
         outcomes = self._settler.outcomes(batch, message.answer)
         self._batches.remove(batch)
         failure = message.answer if isinstance(message.answer, CallFailed) else None
-        self._seat.record(batch.permit, failure, self.life.clock, self._emit)
+        self._admission.record(batch.permit, failure, self.life.clock, self._emit)
         self._outbox.answer_batch(batch, outcomes)
         self._room.put_back([ask.at_once() for ask in batch.unanswered(outcomes)])
 

@@ -7,7 +7,7 @@ and loses nothing: the last orders hold, the journal waits, and the row is refre
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from wallet_provisioning.actors.seat import ChainSeat, ChainState
+from wallet_provisioning.actors.admission import ChainAdmission, ChainState
 from wallet_provisioning.actors.shared import Shared, Transition
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.http.circle.breaker import BreakerState
@@ -36,14 +36,14 @@ class Keeper:
         *,
         database: Database,
         shared: Shared,
-        seats: Mapping[str, ChainSeat],
+        admissions: Mapping[str, ChainAdmission],
         presence: Presence | None,
         emit: Emit,
     ) -> None:
         """Start without having read or written anything; without a presence no row is written."""
         self._database = database
         self._shared = shared
-        self._seats = seats
+        self._admissions = admissions
         self._presence = presence
         self._emit = emit
 
@@ -51,7 +51,7 @@ class Keeper:
         """Read the orders, tell of what they force, and return whether they changed."""
         with self._database.read() as connection:
             orders = read_orders(connection)
-        before = {chain: seat.state for chain, seat in self._seats.items()}
+        before = {chain: admission.state for chain, admission in self._admissions.items()}
         known = {(each.kind, each.subject, each.placed_at) for each in self._shared.orders.all}
         self._shared.orders.learn(orders)
         self._shared.pulse.mark(ORDERS, clock.monotonic())
@@ -59,8 +59,8 @@ class Keeper:
         if is_changed:
             told = tuple(f"{each.kind} {each.subject} {each.state}: {each.reason}" for each in orders)
             self._emit(OrdersChanged(orders=told))
-            for chain, seat in self._seats.items():
-                self._tell_forced(before[chain], seat.state, clock)
+            for chain, admission in self._admissions.items():
+                self._tell_forced(before[chain], admission.state, clock)
         return is_changed
 
     def write_journal(self, path: str) -> None:

@@ -20,8 +20,8 @@ from wallet_provisioning.jobs.moves import ClaimedJob
 from wallet_provisioning.store.claims import Claims, claim_jobs
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.errors import StoreUnavailableError
-from wallet_provisioning.store.front import Front
 from wallet_provisioning.store.newcomers import trace_id_of
+from wallet_provisioning.store.queue_front import QueueFront
 from wallet_provisioning.supervision.actor import Actor
 from wallet_provisioning.supervision.address import Address
 from wallet_provisioning.supervision.life import Life
@@ -82,7 +82,7 @@ class SchedulerActor(Actor[SchedulerMessage]):
         self._options = options
         self._emit = emit
         self._shared = shared or Shared()
-        self._front = Front(life.clock)
+        self._front = QueueFront(life.clock)
         self._free: dict[str, None] = {}
         self._unread: dict[str, None] = {}  # in order, so that a simulation is replayed
         self._may_have_work = True

@@ -4,9 +4,9 @@ import asyncio
 import itertools
 from collections.abc import Mapping
 
+from wallet_provisioning.actors.admission import ChainAdmission, ChainState
 from wallet_provisioning.actors.listener import LookSoon
 from wallet_provisioning.actors.scheduler import WorkKnown
-from wallet_provisioning.actors.seat import ChainSeat, ChainState
 from wallet_provisioning.daemon.dependencies import Dependencies
 from wallet_provisioning.daemon.preparing import Preparation
 from wallet_provisioning.daemon.progress import Progress
@@ -46,7 +46,7 @@ class TreeControl:
         settings: Settings,
         tree: Tree,
         root: Root,
-        seats: Mapping[str, ChainSeat],
+        admissions: Mapping[str, ChainAdmission],
         dependencies: Dependencies,
         progress: Progress,
         preparation: Preparation,
@@ -55,7 +55,7 @@ class TreeControl:
         self._settings = settings
         self._tree = tree
         self._root = root
-        self._seats = seats
+        self._admissions = admissions
         self._dependencies = dependencies
         self._progress = progress
         self._preparation = preparation
@@ -140,7 +140,7 @@ class TreeControl:
                 waiting=state.waiting,
                 forced=_forced_view(state),
             )
-            for state in (seat.state for seat in self._seats.values())
+            for state in (admission.state for admission in self._admissions.values())
         )
 
     def worker(self) -> WorkerView:
@@ -207,7 +207,7 @@ class TreeControl:
 
     def breakers(self) -> Mapping[str, BreakerState]:
         """Return each chain's breaker."""
-        return {chain: seat.state.breaker for chain, seat in self._seats.items()}
+        return {chain: admission.state.breaker for chain, admission in self._admissions.items()}
 
     def _status(self, *, is_running: bool) -> WorkerStatus:
         if not is_running and not self._waits_for_database():

@@ -13,7 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from wallet_provisioning.actors.seat import ChainSeat
+from wallet_provisioning.actors.admission import ChainAdmission
 from wallet_provisioning.actors.shared import Shared
 from wallet_provisioning.actors.walletset import WalletSet
 from wallet_provisioning.clock import Clock, SystemClock
@@ -104,7 +104,7 @@ class Daemon:
         self._progress = Progress(self._shared, progress_options(settings), self._clock)
         self._database = make_database(settings, self._clock, self.emit)
         self._runtime = ThreadRuntime()
-        self._seats = {chain.name: ChainSeat(chain.name, self._shared) for chain in settings.served}
+        self._admissions = {chain.name: ChainAdmission(chain.name, self._shared) for chain in settings.served}
         self._stack = AsyncExitStack()
         self._running: _Running | None = None
         self._budget: Budget | None = None
@@ -231,7 +231,7 @@ class Daemon:
             database=self._database,
             client=client,
             chains=tuple(self._settings.served),
-            seats=self._seats,
+            admissions=self._admissions,
             ear=ear,
             consumer=message_intake(self._settings, self._database, self._clock, self.emit, self._accepted),
             clock=self._clock,
@@ -260,7 +260,7 @@ class Daemon:
             settings=self._settings,
             tree=tree,
             root=root,
-            seats=self._seats,
+            admissions=self._admissions,
             dependencies=self._dependencies,
             progress=self._progress,
             preparation=preparation,

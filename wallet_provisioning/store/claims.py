@@ -14,9 +14,9 @@ from wallet_provisioning.jobs.moves import ClaimedJob, Move
 from wallet_provisioning.jobs.states import MoveName
 from wallet_provisioning.store.claiming import take_due
 from wallet_provisioning.store.errors import StaleJobError
-from wallet_provisioning.store.front import Front
 from wallet_provisioning.store.job_rows import LockedJobs, lock_jobs_where
 from wallet_provisioning.store.moves import Moved, apply_to_locked
+from wallet_provisioning.store.queue_front import QueueFront
 from wallet_provisioning.store.tables import CLAIMABLE, HELD, jobs
 from wallet_provisioning.store.transaction import Transaction
 
@@ -39,7 +39,7 @@ def claim_jobs(
     limit: int,
     lease: timedelta,
     include_retries: bool,
-    front: Front | None = None,
+    front: QueueFront | None = None,
 ) -> Claims:
     """Claim up to `limit` due jobs, those that have waited longest first.
 

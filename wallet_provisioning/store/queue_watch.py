@@ -1,7 +1,7 @@
 """How long the queue is and how long its first job has waited, at the same cost beside an old transaction.
 
 An index keeps an entry for each job that has gone by until no transaction can see it as it was (see
-`front`), and a count would walk them all. So whoever asks again and again remembers the front of the queue
+`queue_front`), and a count would walk them all. So whoever asks again and again remembers the front of the queue
 and counts from there. What lies behind it, jobs that were handed back or whose lease ran out, is counted
 when the whole is looked at: always where that is cheap, else every few minutes.
 """
@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Executable, func, select, union_all
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.jobs.states import UNFINISHED, JobStatus
 from wallet_provisioning.store import tables
-from wallet_provisioning.store.front import Front
 from wallet_provisioning.store.lookups import dialect_name
+from wallet_provisioning.store.queue_front import QueueFront
 from wallet_provisioning.store.tables import jobs
 from wallet_provisioning.store.transaction import now_of
 
@@ -39,7 +39,7 @@ class QueueWatch:
 
     def __init__(self, clock: Clock) -> None:
         """Start by looking at the whole queue."""
-        self._front = Front(clock, patience=_PATIENCE)
+        self._front = QueueFront(clock, patience=_PATIENCE)
         self._turn = threading.Lock()
 
     def look(self, connection: Connection) -> Queue:

@@ -52,8 +52,8 @@ class _Published:
     waiting: int = 0
 
 
-class ChainSeat:
-    """One chain's place: breaker and wallet set outlive each incarnation of the actor that sits here.
+class ChainAdmission:
+    """Whether a chain takes calls: its breaker outlives each incarnation of the actor that asks.
 
     Changed by that actor's thread alone; `state` is replaced as a whole and may be read by any thread.
     The standing orders come first, then what is known of the account, then the breaker.

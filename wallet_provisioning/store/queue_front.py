@@ -29,7 +29,7 @@ _SHARE = 20
 _COMMIT_LATE = timedelta(seconds=1)
 
 
-class Front:
+class QueueFront:
     """What one claimer remembers. Of one thread; losing it costs one look at the whole queue."""
 
     def __init__(self, clock: Clock, *, patience: timedelta = _PATIENCE) -> None:
