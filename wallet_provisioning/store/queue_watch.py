@@ -1,9 +1,9 @@
 """How long the queue is and how long its first job has waited, at the same cost beside an old transaction.
 
 An index keeps an entry for each job that has gone by until no transaction can see it as it was (see
-`queue_front`), and a count would walk them all. So whoever asks again and again remembers the front of the queue
-and counts from there. What lies behind it, jobs that were handed back or whose lease ran out, is counted
-when the whole is looked at: always where that is cheap, else every few minutes.
+`queue_front`), and a count would walk them all. So whoever asks again and again remembers the front of the
+queue and counts from there. What lies behind it, jobs that were handed back or whose lease ran out, is
+counted when the whole is looked at: always where that is cheap, else every few minutes.
 """
 
 import threading
