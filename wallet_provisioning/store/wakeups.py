@@ -28,7 +28,7 @@ CHANNEL = "wallet_jobs"
 WORK = ""
 RETURNED = "returned"
 CONTROLS = "controls"
-_LOOK_EVERY = 0.05
+_LOOK_EVERY = 0.02
 DEAF_LOOK_EVERY = 2.0
 _SILENCE = timedelta(seconds=15)
 _ANNOUNCE = select(func.pg_notify(CHANNEL, WORK))
