@@ -1,8 +1,13 @@
-"""Counts the messages between actors, from outside of the code that sends them."""
+"""Counts messages between actors and statements to the database, from outside of the code that sends them."""
 
+import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
+
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from wallet_provisioning.supervision.mailbox import Mailbox
 
@@ -19,6 +24,32 @@ class Post:
         self.kinds.append(type(message).__name__)
         if mailbox._parked is not None and not quiet:  # noqa: SLF001 - looked at only to be counted
             self.wakes.append(None)
+
+
+class Statements:
+    """Counts what is sent to the database within each kind of transaction; a list of rows is one."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.by_reason: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._here = threading.local()
+
+    def count(self) -> None:
+        """Have every engine of this process counted from now on."""
+        event.listen(Engine, "begin", self._begun)
+        event.listen(Engine, "before_cursor_execute", self._sent)
+
+    def ended(self, reason: str) -> None:
+        """Count this thread's last transaction, which has committed, under its reason."""
+        with self._lock:
+            self.by_reason[reason] += getattr(self._here, "sent", 0)
+
+    def _begun(self, *_given: object) -> None:
+        self._here.sent = 0
+
+    def _sent(self, *_given: object) -> None:
+        self._here.sent = getattr(self._here, "sent", 0) + 1
 
 
 def count_messages(post: Post) -> None:

@@ -2,7 +2,8 @@
 
 Settings come from the environment as always. It counts from the first commit of results after WARM
 jobs were completed to the first one after STOP, prints one JSON object and ends. With `inspect` it
-also counts messages and samples its threads, which costs something: its times are then no figures.
+also counts messages and statements, and samples its threads, which costs something: its times are then
+no figures.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.counting import Post, count_messages
+from benchmarks.counting import Post, Statements, count_messages
 from benchmarks.threads import Reading, Sampler, read_threads
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.daemon import Daemon
@@ -37,6 +38,7 @@ class _Mark:
     messages: Counter[str]
     wakes: int
     transactions: Counter[str]
+    statements: Counter[str]
     seconds: dict[str, float]
 
 
@@ -48,6 +50,7 @@ class _Watched(Telemetry):
         self.marks: list[int] = []
         self.marks_passed: list[_Mark] = []
         self.post = Post()
+        self.statements = Statements()
         self.transactions: Counter[str] = Counter()
         self.seconds: dict[str, float] = defaultdict(float)
         self.completed = 0
@@ -66,6 +69,7 @@ class _Watched(Telemetry):
 
     def _committed(self, event: TransactionEnded) -> None:
         self.transactions[event.reason] += 1
+        self.statements.ended(event.reason)
         self.seconds[event.reason] += event.duration.total_seconds()
         passed = len(self.marks_passed)
         # Only the writer commits results, so this is one thread's work.
@@ -80,6 +84,7 @@ class _Watched(Telemetry):
             messages=Counter(self.post.kinds),
             wakes=len(self.post.wakes),
             transactions=Counter(self.transactions),
+            statements=Counter(self.statements.by_reason),
             seconds=dict(self.seconds),
         )
 
@@ -98,6 +103,7 @@ async def _run(warm: int, stop: int, *, inspects: bool) -> dict[str, Any]:
     telemetry.on_marks = [begin, end]
     if inspects:
         count_messages(telemetry.post)
+        telemetry.statements.count()
     daemon = Daemon(settings, telemetry=telemetry, leaving=leaving)
     await daemon.open()
     tame_collector()
@@ -123,6 +129,7 @@ def _figures(began: _Mark, ended: _Mark) -> dict[str, Any]:
         "messages": dict(ended.messages - began.messages),
         "wakes": ended.wakes - began.wakes,
         "transactions": dict(transactions),
+        "statements": dict(ended.statements - began.statements),
         "seconds_in": {reason: _grown(began.seconds, ended.seconds)[reason] for reason in transactions},
     }
 

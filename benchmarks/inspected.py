@@ -21,6 +21,16 @@ def inspected(name: str, found: Mapping[str, Any]) -> Iterator[str]:
     means = {reason: found["seconds_in"][reason] / count * _MILLI for reason, count in counts.items()}
     yield "  ms a transaction: " + listed(means)
     yield "  jobs a transaction: " + listed({reason: jobs / count for reason, count in counts.items()})
+    sent_in = found["statements"]
+    yield "  statements a transaction: " + listed(
+        {k: v / counts[k] for k, v in sent_in.items() if k in counts}
+    )
+    statements, transactions = sum(sent_in.values()), sum(counts.values())
+    trips = statements + 2 * transactions
+    yield (
+        f"  a job: {statements / jobs:.3f} statements, {transactions / jobs:.3f} commits, "
+        f"{trips / jobs:.3f} round trips with BEGIN and COMMIT"
+    )
     total = sum(count for _group, _place, count in found["samples"])
     places = {f"{group}: {place}": count / total for group, place, count in found["samples"]}
     yield "  share of samples that did not wait: " + listed(places)
