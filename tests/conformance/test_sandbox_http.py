@@ -1,8 +1,10 @@
+import asyncio
 import io
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from yarl import URL
 
 from tests.sandbox_support import REQUEST_ID, TEST_KEY, sandbox
 
@@ -110,3 +112,26 @@ async def test_the_picture_of_the_state_needs_no_key(tmp_path: Path) -> None:
             },
             "live": {"walletSets": 0, "wallets": 0, "idempotencyKeys": 0, "references": []},
         }
+
+
+@pytest.mark.parametrize("is_reset", [False, True], ids=["closed", "reset"])
+async def test_a_client_that_hangs_up_over_its_own_body_is_no_breakage(
+    tmp_path: Path, *, is_reset: bool
+) -> None:
+    async with sandbox(tmp_path) as caller:
+        url = URL(caller.base_url)
+        _, writer = await asyncio.open_connection(url.host, url.port)
+        writer.write(
+            b"POST /v1/w3s/developer/wallets HTTP/1.1\r\nHost: sandbox\r\nContent-Type: application/json\r\n"
+            b"Authorization: Bearer " + TEST_KEY.encode() + b"\r\nContent-Length: 9000\r\n\r\n{"
+        )
+        await writer.drain()
+        await caller.get("/ping")
+        if is_reset:
+            writer.transport.abort()
+        else:
+            writer.close()
+        for _ in range(3):
+            assert (await caller.get("/ping")).status == 200
+
+        assert not [event for event in caller.events if "broke" in str(event)]

@@ -94,3 +94,21 @@ def wait_for_threads(limit: int) -> None:
 
 def house_parts(house: House, options: ApiOptions) -> Parts:
     return replace(house.parts, options=options)
+
+
+async def test_a_client_that_hangs_up_over_its_own_body_is_no_failure_of_ours(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with House(tmp_path) as house:
+        _, writer = await asyncio.open_connection("127.0.0.1", house.server.port)
+        writer.write(
+            b"POST /api/v1/onboarding/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 9000\r\n\r\n{"
+        )
+        await writer.drain()
+        await house.get("/healthz/live")
+        writer.transport.abort()
+        for _ in range(3):
+            assert (await house.get("/healthz/live")).status == 200
+
+    assert "a request failed" not in caplog.text

@@ -83,6 +83,8 @@ async def read_bytes(request: web.Request) -> bytes:
     except TimeoutError as error:
         detail = f"the body did not arrive within {_BODY_DEADLINE} seconds"
         raise ProblemError(Code.INVALID_REQUEST, detail, headers={"Connection": "close"}) from error
+    except ConnectionError as error:  # nobody reads the answer, but nothing of ours has failed either
+        raise ProblemError(Code.INVALID_REQUEST, "the client hung up over its body") from error
 
 
 async def read_body(request: web.Request, model: type[M]) -> M:

@@ -39,6 +39,8 @@ async def answer_failures(request: web.Request, handler: Handler) -> web.StreamR
         return _refused_by_server(request, error)
     except StateUnusableError as error:
         request.app[EMIT](Notice(text=str(error), level="error"))
+    except ConnectionError:
+        pass  # the caller has hung up over its own body: nothing broke here, and nobody reads the answer
     except Exception as error:  # noqa: BLE001 - the last border: the caller gets JSON whatever broke
         where = "".join(traceback.format_tb(error.__traceback__))
         text = f"the sandbox broke at {request.method} {request.path}: {type(error).__name__}\n{where}"
