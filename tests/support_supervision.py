@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
-from typing import Self, TypeAlias, TypedDict, Unpack
+from typing import ClassVar, Self, TypeAlias, TypedDict, Unpack
 
 from wallet_provisioning.clock import Clock, SystemClock
 from wallet_provisioning.supervision.actor import Actor, recipe
@@ -127,6 +127,16 @@ def crash(error: BaseException) -> Do:
     return Do(act=act)
 
 
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Poll, where nothing says that something has come about."""
+    pause = threading.Event()
+    for _ in range(60_000):
+        if holds():
+            return
+        pause.wait(0.001)
+    raise AssertionError
+
+
 class Options(TypedDict, total=False):
     """What a child of a trial may be given."""
 
@@ -138,7 +148,12 @@ class Options(TypedDict, total=False):
 
 
 class Trial:
-    """A tree on real threads. Leaving it frees what hangs, stops the tree and waits for that."""
+    """A tree on real threads. Leaving it frees what hangs, stops the tree and waits for that.
+
+    Its workers share threads where a `dispatcher` is named.
+    """
+
+    dispatcher: ClassVar[str | None] = None
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or SystemClock()
@@ -158,7 +173,7 @@ class Trial:
 
     def worker(self, name: str, script: Script | None = None, **options: Unpack[Options]) -> Child:
         made = recipe(Worker, notes=self.notes, script=script or Script())
-        return Child(id=name, recipe=made, **options)
+        return Child(id=name, recipe=made, dispatcher=self.dispatcher, **options)
 
     def supervisor(
         self, path: str, *children: Child, policy: Policy | None = None, **options: Unpack[Options]

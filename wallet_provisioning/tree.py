@@ -254,6 +254,7 @@ class _Builder:
             ),
             drain=options.drain * _SHARE_OF_JOBS,
             watchers=(self.rescuer,),
+            dispatcher="jobs",
             is_blameless=had_a_job,
         )
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pykka
 import pytest
 
-from tests.support_supervision import AT_ONCE, Do, Note, Script, Trial, Worker, crash
+from tests.support_supervision import AT_ONCE, Do, Note, Script, Trial, Worker, crash, wait_until
 from wallet_provisioning.clock import ManualClock
 from wallet_provisioning.supervision.hosts import Spares
 from wallet_provisioning.supervision.restarts import Intensity
@@ -55,16 +55,6 @@ class Lives:
 
 def wait_for_spares(spares: Spares, count: int) -> None:
     wait_until(lambda: len(spares._waiting) == count)
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Poll: nothing says that a thread waits for its next life."""
-    pause = threading.Event()
-    for _ in range(60_000):
-        if holds():
-            return
-        pause.wait(0.001)
-    raise AssertionError
 
 
 def registered() -> set[object]:

@@ -57,7 +57,7 @@ class Reader:
             return list(self.read)
 
     def is_parked(self) -> bool:
-        return self.mailbox._parked is self.port.gate
+        return self.mailbox._parked is not None
 
 
 def wait_until_parked(reader: Reader) -> None:

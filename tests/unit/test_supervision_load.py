@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support_supervision import AT_ONCE, Do, Note, Trial, crash
+from tests.support_supervision import AT_ONCE, Do, Note, Trial, crash, wait_until
 from wallet_provisioning.clock import ManualClock
 from wallet_provisioning.supervision.incidents import ChildEnded
 from wallet_provisioning.supervision.restarts import Intensity
@@ -84,12 +84,7 @@ def test_hangs_under_load_lose_the_hung_messages_and_no_other() -> None:
         reasons = [heard.reason for heard in trial.heard.all() if isinstance(heard, ChildEnded)]
         assert reasons == [EndReason.HANG] * hangs
         trial.gate.set()
-        for thread in threading.enumerate():
-            if thread.name == "a" and trial.root.view("a").zombies:
-                thread.join(1)
-
-        trial.idle("a")
-        assert trial.root.view("a").zombies == 0
+        wait_until(lambda: trial.root.view("a").zombies == 0)
 
 
 def test_a_stop_in_the_middle_of_load_ends_in_time_and_accounts_for_every_message() -> None:

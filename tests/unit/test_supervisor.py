@@ -570,6 +570,7 @@ async def test_a_request_for_an_unknown_child_harms_nobody() -> None:
     good: Reply[int] = Reply(loop)
     with Trial() as trial:
         trial.start(trial.worker("a"))
+        trial.started("a")
         trial.order("/").tell(RestartChild(child="nobody", reply=lost))
         trial.order("/").tell(RestartChild(child="a", reply=good))
 

@@ -122,6 +122,7 @@ class Actor(Generic[M]):
 
     def live(self) -> None:
         """Live this incarnation from its start to its end, on the thread that calls."""
+        threading.current_thread().name = self.life.path
         try:
             self.begin()
             take, port, act_on = self.life.mailbox.take, self.__port, self.act_on
@@ -132,9 +133,7 @@ class Actor(Generic[M]):
 
     def begin(self) -> None:
         """Run `started` and report how it went; an incarnation that was replaced meanwhile only leaves."""
-        thread = threading.current_thread()
-        thread.name = self.life.path
-        self.__port.thread = thread
+        self.__port.thread = threading.current_thread()
         if not self.life.is_current():
             self.leave()
             return

@@ -104,6 +104,7 @@ class Cell:
             runtime=runtime,
             clock=clock,
             report=lambda word: self._pass_on(word, report),
+            dispatcher=self.spec.dispatcher,
         )
 
     def has_begun(self) -> bool:

@@ -60,6 +60,7 @@ class Life:
     runtime: Runtime
     clock: Clock
     report: Callable[[Report], None]
+    dispatcher: str | None = None
 
     def is_current(self) -> bool:
         """Return whether this incarnation has not been given up for another."""

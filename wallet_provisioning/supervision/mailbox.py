@@ -63,7 +63,7 @@ class Mailbox:
         self._lanes = (self._control, self._news, self._work)
         self._served = self._work  # an empty lane stands here while work waits for an operator
         self._holder: Port | None = None
-        self._parked: threading.Lock | None = None
+        self._parked: Callable[[], None] | None = None
         self._is_closed = False
         self._incarnation = 0
         self._bound: Bound | None = None
@@ -93,13 +93,13 @@ class Mailbox:
                 if dropped is letter:
                     return False
             self._lanes[lane].append(letter)
-            gate = self._parked
-            if gate is not None and (not quiet or (self._holder is not None and self._holder.is_loud)):
+            wake = self._parked
+            if wake is not None and (not quiet or (self._holder is not None and self._holder.is_loud)):
                 self._parked = None
             else:
-                gate = None
-        if gate is not None:
-            gate.release()
+                wake = None
+        if wake is not None:
+            wake()
         if dropped is not None:
             self._overflown(dropped)
         return True
@@ -111,9 +111,9 @@ class Mailbox:
             if self._holder is not port:
                 return
             self._lanes[lane].append(letter)
-            gate = self._wake()
-        if gate is not None:
-            gate.release()
+            wake = self._wake()
+        if wake is not None:
+            wake()
 
     # Taking.
 
@@ -127,7 +127,7 @@ class Mailbox:
         gate.acquire()
         with self._lock:
             self._incarnation += 1
-            port = Port(gate, busy_since=self._seconds(), incarnation=self._incarnation)
+            port = Port(gate, gate.release, busy_since=self._seconds(), incarnation=self._incarnation)
             self._is_closed = False
             self._control.clear()
             self._forget_own()
@@ -162,7 +162,7 @@ class Mailbox:
                 return letter
             port.in_hand = []
             port.busy_since = None
-            self._parked = port.gate
+            self._parked = port.wake
             return None
 
     def take_waiting(self, port: Port) -> list[Letter]:
@@ -250,9 +250,9 @@ class Mailbox:
             if self._holder is not port:
                 return False
             self._served = self._work
-            gate = self._wake()
-        if gate is not None:
-            gate.release()
+            wake = self._wake()
+        if wake is not None:
+            wake()
         return True
 
     def trace(self, *, on: bool) -> None:
@@ -289,10 +289,10 @@ class Mailbox:
 
     # Under the lock.
 
-    def _wake(self) -> "threading.Lock | None":
-        """Return the gate at which the holder is parked; whoever gets it must open it."""
-        gate, self._parked = self._parked, None
-        return gate
+    def _wake(self) -> Callable[[], None] | None:
+        """Return what wakes the holder, where it is parked; whoever gets it must call it."""
+        wake, self._parked = self._parked, None
+        return wake
 
     def _hand_to(self, port: Port | None) -> Change:
         """Change the holder, whose suspension ends with it; return who must be told."""

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from wallet_provisioning.supervision.address import Address
+from wallet_provisioning.supervision.dispatcher import Dispatcher
 from wallet_provisioning.supervision.hosts import Spares
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class ThreadRuntime:
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closing = False
         self._spares = Spares()
+        self._lock = threading.Lock()
+        self._dispatchers: dict[str, Dispatcher] = {}
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -63,6 +66,8 @@ class ThreadRuntime:
 
     def stop(self) -> None:
         """Let spare threads go, cancel what still runs and end the loop's thread; waits for five seconds."""
+        for dispatcher in self._dispatchers.values():
+            dispatcher.close()
         self._spares.close()
         if not self._thread.is_alive():
             return
@@ -70,8 +75,12 @@ class ThreadRuntime:
         self._thread.join(_CLOSING.total_seconds())
 
     def launch(self, recipe: "Recipe", life: "Life") -> None:
-        """Start an incarnation on a thread of its own, a spare one where there is one."""
-        self._spares.host(recipe.actor(life, *recipe.arguments, **recipe.options).live)
+        """Start an incarnation on its dispatcher, or on a thread of its own, a spare one if there is one."""
+        actor = recipe.actor(life, *recipe.arguments, **recipe.options)
+        if life.dispatcher is None:
+            self._spares.host(actor.live)
+        else:
+            self._dispatcher(life.dispatcher).admit(actor)
 
     def later(self, delay: timedelta, address: Address[M], message: M) -> Callable[[], None]:
         """Tell a message after a delay, from the loop's thread."""
@@ -105,6 +114,16 @@ class ThreadRuntime:
 
         with contextlib.suppress(RuntimeError):  # the loop is closed: the process is ending
             self._loop.call_soon_threadsafe(begin)
+
+    def _dispatcher(self, name: str) -> Dispatcher:
+        with self._lock:
+            if name not in self._dispatchers:
+                self._dispatchers[name] = Dispatcher(name, self._spares, self._call_later)
+            return self._dispatchers[name]
+
+    def _call_later(self, delay: timedelta, call: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the process is ending
+            self._loop.call_soon_threadsafe(self._loop.call_later, delay.total_seconds(), call)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

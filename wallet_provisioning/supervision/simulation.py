@@ -287,11 +287,8 @@ class SimRuntime:
             self._act(one, letter)
 
     def _start(self, one: Incarnation, fault: Fault | None = None) -> None:
-        thread = threading.current_thread()
-        name = thread.name
         one.stage = Stage.AWAKE
         self._run_hook(one, one.actor.begin, fault)
-        thread.name = name
 
     def _act(self, one: Incarnation, letter: Letter, fault: Fault | None = None) -> None:
         self._run_hook(one, partial(one.actor.act_on, letter), fault)

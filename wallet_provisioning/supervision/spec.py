@@ -21,8 +21,9 @@ class Child:
 
     `deadline` bounds the handling of one message, `drain` an orderly stop, `bound` the work that may wait
     (None lets any amount wait). `watchers` are told each `ChildEnded`. `family` is the state of a child
-    that is itself a supervisor. `is_blameless` says of an end that it spends no restart intensity, nor
-    delays the restart; None blames every one. It must be pure and quick.
+    that is itself a supervisor. Children of one `dispatcher` share its threads, since their messages end
+    soon; None gives each incarnation a thread of its own. `is_blameless` says of an end that it spends no
+    restart intensity, nor delays the restart; None blames every one. It must be pure and quick.
     """
 
     id: str
@@ -33,4 +34,5 @@ class Child:
     watchers: tuple[Address[ChildEnded], ...] = ()
     bound: Bound | None = None
     family: "Family | None" = None
+    dispatcher: str | None = None
     is_blameless: Callable[[ChildEnded], bool] | None = None

@@ -2,12 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from wallet_provisioning.supervision.snapshot import EndReason
-
-if TYPE_CHECKING:
-    import threading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +49,14 @@ class Watches:
 class Change:
     """What a change of the mailbox's holder leaves to be done once the lock is free."""
 
-    gate: "threading.Lock | None"
+    wake: Callable[[], None] | None
     watchers: tuple[Watcher, ...] = ()
     down: Down | None = None
 
     def tell(self) -> None:
         """Wake the former holder, and tell who watched it."""
-        if self.gate is not None:
-            self.gate.release()
+        if self.wake is not None:
+            self.wake()
         if self.down is not None:
             for watcher in self.watchers:
                 watcher(self.down)
