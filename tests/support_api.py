@@ -16,6 +16,7 @@ from aiohttp import ClientSession
 from opentelemetry.trace import NoOpTracer, Tracer
 from yarl import URL
 
+from tests.samples import an_actor
 from wallet_provisioning.clock import SystemClock
 from wallet_provisioning.http.api.control import (
     ChainView,
@@ -35,7 +36,7 @@ from wallet_provisioning.supervision.deadletters import DeadLetter
 from wallet_provisioning.supervision.inspection import Described
 from wallet_provisioning.supervision.inspector import CannotSuspendError
 from wallet_provisioning.supervision.letters import Lane
-from wallet_provisioning.supervision.snapshot import ActorView, ChildKind, ChildState
+from wallet_provisioning.supervision.snapshot import ActorView, ChildKind
 from wallet_provisioning.supervision.tracing import TracedMessage
 from wallet_provisioning.telemetry.events import Event
 
@@ -46,20 +47,10 @@ PATHS = ("/", "writer", "circle", "circle/ETH", "circle/SOL", "jobs", "jobs/1", 
 SUPERVISORS = frozenset({"/", "circle", "jobs"})
 
 
-def an_actor(path: str) -> ActorView:
-    return ActorView(
-        path=path,
-        kind=ChildKind.SUPERVISOR if path in SUPERVISORS else ChildKind.WORKER,
-        class_name="Supervisor" if path in SUPERVISORS else "SomeActor",
-        state=ChildState.RUNNING,
-        incarnation=1,
-        restarts=0,
-        zombies=0,
-        mailbox_depth=0,
-        oldest_message_age=None,
-        working_on=None,
-        last_crash=None,
-    )
+def actor_at(path: str) -> ActorView:
+    if path in SUPERVISORS:
+        return an_actor(path, ChildKind.SUPERVISOR, "Supervisor")
+    return an_actor(path)
 
 
 A_MESSAGE = TracedMessage(
@@ -79,7 +70,7 @@ class SmallDaemon:
     breakers: tuple[ChainView, ...] = (
         ChainView(chain="ETH", breaker="closed", opened_at=None, reason=None, in_flight=0, waiting=0),
     )
-    tree: dict[str, ActorView] = field(default_factory=lambda: {path: an_actor(path) for path in PATHS})
+    tree: dict[str, ActorView] = field(default_factory=lambda: {path: actor_at(path) for path in PATHS})
     kills: list[tuple[str, KillMode, str | None]] = field(default_factory=list)
     heard: list[Accepted] = field(default_factory=list)
     hung: set[str] = field(default_factory=set)

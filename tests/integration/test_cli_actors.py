@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from tests.support_api import House
 from wallet_provisioning.cli import main
@@ -38,10 +40,15 @@ async def test_the_tree_is_shown_with_what_is_not_well(
     assert len(lines) == len(house.daemon.tree)
 
 
-async def test_scripts_get_the_apis_objects(house: House, capsys: pytest.CaptureFixture[str]) -> None:
-    assert await run("--json", "--url", house.server.url, "--token", "look") == 0
+@pytest.mark.parametrize("command", ["actors", "chains"])
+async def test_scripts_get_what_the_api_answers(
+    house: House, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [command, "--json", "--url", house.server.url, "--token", "look"]
+    assert await asyncio.to_thread(main, asked, {}) == 0
 
-    assert [actor["path"] for actor in json.loads(capsys.readouterr().out)] == [*house.daemon.tree]
+    answer = await house.get(f"/api/v1/admin/{command}", headers={"Authorization": "Bearer look"})
+    assert json.loads(capsys.readouterr().out) == answer.json
 
 
 async def test_address_and_token_come_from_the_settings(
@@ -75,16 +82,31 @@ async def test_no_daemon_is_exit_code_3(more: list[str], capsys: pytest.CaptureF
     assert "no daemon answers" in written.err
 
 
+@pytest.mark.parametrize("body", [[], {"items": "all"}, "hello"])
+async def test_a_server_that_answers_something_else_is_exit_code_3(
+    body: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(body)
+
+    app = web.Application()
+    app.router.add_get("/api/v1/admin/actors", answer)
+    async with TestServer(app) as server:
+        assert await run("--url", str(server.make_url("/"))) == 3
+    assert "is it a daemon" in capsys.readouterr().err
+
+
 async def test_another_server_is_exit_code_3(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     assert await run("--url", f"{house.server.url.rstrip('/')}/nowhere", "--token", "look") == 3
     assert "HTTP 404" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8080", "file:///etc/passwd", "http://", ""])
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:8080", "file:///etc/passwd", "http://", "http://[::1", "http://h:port", "http://a b"]
+)
 async def test_what_is_no_url_is_exit_code_2(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    if url:
-        assert await run("--url", url) == 2
-        assert "is no URL" in capsys.readouterr().err
+    assert await run("--url", url) == 2
+    assert "is no URL" in capsys.readouterr().err
 
 
 async def test_a_watch_goes_on_until_the_daemon_is_gone(

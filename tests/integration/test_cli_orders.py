@@ -104,5 +104,5 @@ async def test_the_chains_of_a_daemon_are_shown(tmp_path: Path, capsys: Written)
         ]
         assert lines[1].split() == ["ETH", "closed", "0", "0"]
         assert await asyncio.to_thread(main, ["chains", "--json", *address], {}) == 0
-        assert json.loads(capsys.readouterr().out)[0]["forced"] is None
+        assert json.loads(capsys.readouterr().out)["items"][0]["forced"] is None
     assert await asyncio.to_thread(main, ["chains", *address], {}) == 3

@@ -158,6 +158,19 @@ class TestProvision:
         assert main(["provision", USER, "--chains", "ETH-SEPOLIA"], sqlite) == 2
         assert "test network" in capsys.readouterr().err
 
+    @pytest.mark.parametrize("command", [["provision", USER], ["wallet-set", "show"], ["reconcile"]])
+    def test_a_key_of_another_environment_is_exit_code_2(
+        self, command: list[str], sqlite: dict[str, str], capsys: Written
+    ) -> None:
+        schema.migrate(sqlite["DATABASE_URL"])
+        store = Database(sqlite["DATABASE_URL"], clock=SystemClock())
+        with store.write("test", "stamp") as tx:
+            stamp_environment(tx, "live", None)
+        store.close()
+        account = {"CIRCLE_API_KEY": "TEST_API_KEY:id:secret", "CIRCLE_ENTITY_SECRET": "5a" * 32}
+        assert main(command, {**sqlite, **account}) == 2
+        assert "belongs to the live environment" in capsys.readouterr().err
+
     def test_an_older_schema_on_postgresql_is_refused_and_left_alone(
         self, postgres: dict[str, str], capsys: Written
     ) -> None:
@@ -183,8 +196,9 @@ class TestProvision:
         assert main(["provision", USER], sqlite) == 3
         assert "update" in capsys.readouterr().err
 
-    def test_a_database_out_of_reach_is_exit_code_3(self) -> None:
+    def test_a_database_out_of_reach_is_exit_code_3(self, capsys: Written) -> None:
         assert main(["provision", USER], {"DATABASE_URL": NOWHERE}) == 3
+        assert "check DATABASE_URL" in capsys.readouterr().err
 
     def test_without_a_daemon_the_wait_ends_with_exit_code_3_and_says_why(
         self, sqlite: dict[str, str], capsys: Written
@@ -234,6 +248,15 @@ def work(url: str, end: Callable[[ClaimedJob], Move]) -> None:
     with store.write("test", "end") as tx:
         apply_moves(tx, [end(job) for job in claimed])
     store.close()
+
+
+def test_a_reconcile_that_has_nothing_to_compare_is_clean_and_says_so_to_scripts_too(
+    sqlite: dict[str, str], capsys: Written
+) -> None:
+    assert main(["reconcile", "--sandbox", "--json"], sqlite) == 0
+    written = capsys.readouterr()
+    assert json.loads(written.out)["clean"] is True
+    assert "no wallet set yet" in written.err
 
 
 class TestCheck:

@@ -2,87 +2,27 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from typing import Any
-from uuid import UUID
 
 import pytest
 from pydantic import TypeAdapter
 
+from tests.samples import ID, JOB, NOW, USER, WALLET, an_actor
 from wallet_provisioning.http.api import shapes, views
 from wallet_provisioning.http.api.control import ChainView, Check, WorkerStatus, WorkerView
 from wallet_provisioning.http.api.jsonio import write_json
 from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.moves import ClaimedJob
 from wallet_provisioning.jobs.states import AuditStatus, JobStatus, WalletStatus
-from wallet_provisioning.store.views import AuditView, JobView, WalletView
+from wallet_provisioning.store.views import AuditView
 from wallet_provisioning.supervision.snapshot import (
-    ActorView,
-    ChildKind,
-    ChildState,
     Crash,
     EndReason,
     Work,
 )
 
-NOW = datetime(2026, 1, 31, 12, 0, 0, 5, tzinfo=UTC)
-ID = UUID(int=1)
-USER = UUID(int=2)
-
-
-WALLET = WalletView(
-    id=ID,
-    user_id=USER,
-    chain="ETH",
-    blockchain=None,
-    status=WalletStatus.CREATING,
-    address=None,
-    circle_wallet_id=None,
-    wallet_set_id=None,
-    account_type=None,
-    error_type=None,
-    error_message=None,
-    created_at=NOW,
-    updated_at=NOW,
-)
-
-
-JOB = JobView(
-    id=ID,
-    user_id=USER,
-    status=JobStatus.QUEUED,
-    chains=("ETH",),
-    wallets=(WALLET,),
-    attempt_count=0,
-    max_attempts=5,
-    crash_count=0,
-    error_type=None,
-    error_message=None,
-    next_retry_at=None,
-    source="http",
-    trace_id=None,
-    created_at=NOW,
-    started_at=None,
-    completed_at=None,
-    updated_at=NOW,
-)
-
-
-ACTOR = ActorView(
-    path="jobs/1",
-    kind=ChildKind.WORKER,
-    class_name="JobActor",
-    state=ChildState.RUNNING,
-    incarnation=1,
-    restarts=0,
-    zombies=0,
-    mailbox_depth=0,
-    oldest_message_age=None,
-    working_on=None,
-    last_crash=None,
-)
-
-
+ACTOR = an_actor("jobs/1", class_name="JobActor")
 RETRYING = replace(JOB, status=JobStatus.RETRY, error_type=ErrorType.CIRCLE_5XX, next_retry_at=NOW)
 
 

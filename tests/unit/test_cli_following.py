@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import pytest
 
+from tests.samples import JOB
 from wallet_provisioning.cli.following import Watch, follow
 from wallet_provisioning.cli.jobs import describe
 from wallet_provisioning.clock import ManualClock
@@ -14,27 +14,7 @@ from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.states import JobStatus
 from wallet_provisioning.store.views import JobView
 
-NOW = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
-QUEUED = JobView(
-    id=UUID(int=1),
-    user_id=UUID(int=2),
-    status=JobStatus.QUEUED,
-    chains=("ETH",),
-    wallets=(),
-    attempt_count=0,
-    max_attempts=5,
-    crash_count=0,
-    error_type=None,
-    error_message=None,
-    next_retry_at=None,
-    source="cli",
-    trace_id=None,
-    created_at=NOW,
-    started_at=None,
-    completed_at=None,
-    updated_at=NOW,
-)
-WORKING = replace(QUEUED, status=JobStatus.IN_PROGRESS, attempt_count=1)
+WORKING = replace(JOB, status=JobStatus.IN_PROGRESS, attempt_count=1)
 
 
 class Watcher:
@@ -63,13 +43,13 @@ def ended(status: JobStatus) -> Iterable[JobView]:
 @pytest.mark.parametrize("status", [JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED])
 def test_a_job_is_followed_to_its_end(status: JobStatus) -> None:
     watcher = Watcher(*ended(status))
-    assert follow(QUEUED, watcher.watch, timeout=timedelta(seconds=60)).status is status
+    assert follow(JOB, watcher.watch, timeout=timedelta(seconds=60)).status is status
     assert watcher.told == [JobStatus.QUEUED, JobStatus.IN_PROGRESS, JobStatus.IN_PROGRESS, status]
 
 
 def test_a_job_that_has_ended_already_is_not_waited_for() -> None:
-    watcher = Watcher(QUEUED)
-    done = replace(QUEUED, status=JobStatus.COMPLETED)
+    watcher = Watcher(JOB)
+    done = replace(JOB, status=JobStatus.COMPLETED)
     assert follow(done, watcher.watch, timeout=timedelta(seconds=60)) is done
     assert watcher.clock.monotonic() == timedelta()
 
@@ -77,17 +57,17 @@ def test_a_job_that_has_ended_already_is_not_waited_for() -> None:
 @pytest.mark.parametrize("timeout", [timedelta(), timedelta(milliseconds=250), timedelta(seconds=3)])
 def test_the_wait_ends_when_the_time_is_over_and_not_later(timeout: timedelta) -> None:
     watcher = Watcher(WORKING)
-    job = follow(QUEUED, watcher.watch, timeout=timeout)
+    job = follow(JOB, watcher.watch, timeout=timeout)
     assert job.status.is_unfinished
     assert watcher.clock.monotonic() == timeout
 
 
 def test_a_job_is_described_in_one_line() -> None:
-    assert describe(QUEUED) == "queued (attempt 0 of 5)"
+    assert describe(JOB) == "queued (attempt 0 of 5)"
     retry = replace(
         WORKING,
         status=JobStatus.RETRY,
-        next_retry_at=NOW,
+        next_retry_at=datetime(2026, 1, 1, 12, 30, tzinfo=UTC),
         error_type=ErrorType.TIMEOUT,
         error_message="read timed out",
     )

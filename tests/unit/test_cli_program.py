@@ -41,6 +41,14 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         ["sandbox", "--latency", "slow"],
         ["sandbox", "--api-key", "wrong"],
         ["sandbox", "--entity-secret", "ab"],
+        ["sandbox", "--host", ""],
+        ["audit", "verify", "--public-key", "ab" * 32, "--head", "zz"],
+        ["audit", "export", "--since", "2027-01-01", "--until", "2026-01-01"],
+        ["wallet-set", "create", "--sandbox", "--name", " "],
+        ["wallet-set", "create", "--sandbox", "--name", "x" * 51],
+        ["wallet-set", "create", "--sandbox", "--name", "mine (new)"],
+        ["chaos", "--minutes", "nan"],
+        ["actors", "--url", "http://127.0.0.1:1", "--token", "two\nlines"],
     ],
 )
 def test_wrong_usage_is_exit_code_2_and_told_on_stderr(
@@ -50,6 +58,15 @@ def test_wrong_usage_is_exit_code_2_and_told_on_stderr(
     written = capsys.readouterr()
     assert written.out == ""
     assert written.err != ""
+
+
+def test_a_missing_signing_key_is_told_with_what_the_command_can_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["audit", "key"], {}) == 2
+    assert "`audit key --new`" in capsys.readouterr().err
+    assert main(["audit", "verify"], {}) == 2
+    assert "--public-key" in capsys.readouterr().err
 
 
 def test_no_command_at_all_shows_the_help_and_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

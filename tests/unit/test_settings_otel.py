@@ -1,7 +1,7 @@
 import pytest
 
 from wallet_provisioning.settings import Settings, SettingsError
-from wallet_provisioning.settings.otel import wrong_numbers
+from wallet_provisioning.settings.otel import wrong_otel
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,15 @@ def test_what_the_sdk_can_not_read_as_a_number_is_a_line(name: str, value: str, 
     assert refused.value.lines == (f"{name} must be {what}, not {value!r}",)
 
 
+@pytest.mark.parametrize("value", ["collector:4318", "grpc://hidden@collector", "http://", "http:///v1"])
+def test_an_address_that_is_none_is_a_line_that_does_not_repeat_it(value: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.load({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": value}, sandbox=True)
+    (line,) = refused.value.lines
+    assert line.startswith("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT must be an address")
+    assert "hidden" not in line
+
+
 def test_numbers_and_what_may_be_empty_are_taken() -> None:
     environ = {
         "OTEL_BSP_SCHEDULE_DELAY": "5000",
@@ -28,5 +37,7 @@ def test_numbers_and_what_may_be_empty_are_taken() -> None:
         "OTEL_SPAN_LINK_COUNT_LIMIT": "0",
         "OTEL_METRIC_EXPORT_TIMEOUT": " 30000 ",
         "OTEL_EXPORTER_OTLP_TIMEOUT": "2.5",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "https://user:word@collector:4318/otlp",
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "",
     }
-    assert wrong_numbers(environ) == []
+    assert wrong_otel(environ) == []

@@ -15,13 +15,13 @@ from wallet_provisioning.cli.output import console, show_json, show_line
 
 _EVERY = 1.0
 
-Look = Callable[[], list[dict[str, Any]]]
+Look = Callable[[], dict[str, Any]]
 
 
 @click.command()
 @click.option("--watch", is_flag=True, help="Look again every second, until Ctrl-C.")
 @click.option(
-    "--json", "as_json", is_flag=True, help="Write the API's ACTOR objects; with --watch a line each."
+    "--json", "as_json", is_flag=True, help="Write the API's answer; with --watch a line each time."
 )
 @click.option("--url", metavar="URL", help="The daemon's address; without it ADMIN_HOST and ADMIN_PORT.")
 @click.option("--token", metavar="T", help="Without it ADMIN_READ_TOKEN or ADMIN_TOKEN.")
@@ -35,16 +35,15 @@ def actors(
     """
     admin = Admin(url or url_of(environ), token or token_of(environ))
 
-    def look() -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = admin.get("/api/v1/admin/actors")["items"]
-        return items
+    def look() -> dict[str, Any]:
+        return admin.get_list("/api/v1/admin/actors")
 
     if watch:
         _watch(look, as_json=as_json)
     elif as_json:
         show_json(look())
     else:
-        console().print(actor_tree(look()))
+        console().print(actor_tree(look()["items"]))
     return ExitCode.DONE
 
 
@@ -55,9 +54,9 @@ def _watch(look: Look, *, as_json: bool) -> None:
             while True:
                 show_line(json.dumps(look(), ensure_ascii=False))
                 never.wait(_EVERY)
-        with Live(actor_tree(look()), console=console(), auto_refresh=False) as live:
+        with Live(actor_tree(look()["items"]), console=console(), auto_refresh=False) as live:
             while True:
                 never.wait(_EVERY)
-                live.update(actor_tree(look()), refresh=True)
+                live.update(actor_tree(look()["items"]), refresh=True)
     except KeyboardInterrupt:  # how a watch ends
         return

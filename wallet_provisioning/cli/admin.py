@@ -6,11 +6,11 @@ from http.client import HTTPException
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from wallet_provisioning.cli.exits import CommandError, ExitCode
 from wallet_provisioning.settings import StoreSettings
+from wallet_provisioning.settings.forms import secret, web_address
 
 _PATIENCE = 5.0
 _REFUSALS = frozenset({401, 403})
@@ -23,14 +23,22 @@ class Admin:
     """
 
     def __init__(self, url: str, token: str | None) -> None:
-        """Name the daemon's address, as it prints it when it starts; raises `CommandError` for no URL."""
-        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc:
-            raise CommandError(ExitCode.WRONG, f"{url} is no URL such as http://127.0.0.1:8080")
-        self._url = url.rstrip("/")
-        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        """Name the daemon's address, as it prints it when it starts."""
+        try:
+            self._url = web_address(url)
+        except ValueError as error:
+            raise CommandError(ExitCode.WRONG, f"{url} is no URL such as http://127.0.0.1:8080") from error
+        self._headers = {} if token is None else {"Authorization": f"Bearer {_sound(token)}"}
 
-    def get(self, path: str) -> Any:  # noqa: ANN401 - what JSON holds
-        """Return what the daemon answers."""
+    def get_list(self, path: str) -> dict[str, Any]:
+        """Return what the daemon answers: an object that has `items`."""
+        answer = self._get(path)
+        if isinstance(answer, dict) and isinstance(answer.get("items"), list):
+            return answer
+        what = "something else"
+        raise self._strange(what)
+
+    def _get(self, path: str) -> object:
         request = Request(self._url + path, headers=self._headers)  # noqa: S310 - its scheme was looked at
         try:
             with urlopen(request, timeout=_PATIENCE) as answer:  # noqa: S310 - so was this
@@ -47,7 +55,10 @@ class Admin:
         if status in _REFUSALS:
             line = f"{self._url} does not take the token; give --token, ADMIN_READ_TOKEN or ADMIN_TOKEN"
             return CommandError(ExitCode.WRONG, line)
-        line = f"{self._url} answers with HTTP {status}; is it a daemon of this version?"
+        return self._strange(f"HTTP {status}")
+
+    def _strange(self, what: str) -> CommandError:
+        line = f"{self._url} answers with {what}; is it a daemon of this version? --url names another"
         return CommandError(ExitCode.UNREACHABLE, line)
 
 
@@ -60,6 +71,14 @@ def url_of(environ: Mapping[str, str]) -> str:
 def token_of(environ: Mapping[str, str]) -> str | None:
     """Return the token that the environment holds; reading is all that is wanted."""
     return environ.get("ADMIN_READ_TOKEN") or environ.get("ADMIN_TOKEN") or None
+
+
+def _sound(token: str) -> str:
+    """Return a token that a header can carry; raises `CommandError`."""
+    try:
+        return secret(token).get_secret_value()
+    except ValueError as error:
+        raise CommandError(ExitCode.WRONG, f"the token {error}") from error
 
 
 def _reachable(host: str) -> str:

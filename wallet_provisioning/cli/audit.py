@@ -12,7 +12,7 @@ from wallet_provisioning.cli.exits import CommandError, ExitCode
 from wallet_provisioning.cli.migrate import describe
 from wallet_provisioning.cli.opening import connect
 from wallet_provisioning.cli.output import console, say, show_json, show_line
-from wallet_provisioning.cli.parameters import TIME
+from wallet_provisioning.cli.parameters import HEAD, TIME
 from wallet_provisioning.settings import StoreSettings, Variables
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.exporting import ExportFilter, export_audit
@@ -30,7 +30,9 @@ def audit() -> None:
 
 
 @audit.command()
-@click.option("--head", metavar="HEX", help="A head from a log or an export, which the chain must hold.")
+@click.option(
+    "--head", type=HEAD, metavar="HEX", help="A head from a log or an export, which the chain must hold."
+)
 @click.option(
     "--public-key", "keys", multiple=True, metavar="HEX", help="Trusted; without it AUDIT_SIGNING_KEY's."
 )
@@ -42,9 +44,9 @@ def verify(environ: Mapping[str, str], *, head: str | None, keys: tuple[str, ...
     Give --head, kept elsewhere, to see that the end of the chain wasn't cut off either.
     """
     settings = StoreSettings.load(environ)
-    trusted = [require_key(key) for key in keys] or _own_key(settings)
+    trusted = [require_key(key) for key in keys] or _own_key(settings, "give the public key by --public-key")
     with _open(settings) as database:
-        found = _verify(database, trusted, None if head is None else head.strip().lower())
+        found = _verify(database, trusted, head)
     if as_json:
         show_json(_as_json(found))
     else:
@@ -64,6 +66,9 @@ def export(
 
     TIME is as in 2026-01-31T12:00:00Z; without an offset it is in UTC.
     """
+    if since is not None and until is not None and since >= until:
+        msg = "--since must be before --until"
+        raise click.UsageError(msg)
     wanted = ExportFilter(user_id=user_id, since=since, until=until)
     with _open(StoreSettings.load(environ)) as database:
         for line in export_audit(database, wanted):
@@ -77,7 +82,7 @@ def export(
 def key(environ: Mapping[str, str], *, new: bool) -> int:
     """Show the public half of AUDIT_SIGNING_KEY, for those who verify."""
     if not new:
-        show_line(*_own_key(StoreSettings.load(environ)))
+        show_line(*_own_key(StoreSettings.load(environ), "have one made by `audit key --new`"))
         return ExitCode.DONE
     secret = new_secret_key()
     show_line(f"AUDIT_SIGNING_KEY={secret}")
@@ -85,11 +90,9 @@ def key(environ: Mapping[str, str], *, new: bool) -> int:
     return ExitCode.DONE
 
 
-def _own_key(settings: Variables) -> list[str]:
+def _own_key(settings: Variables, otherwise: str) -> list[str]:
     if settings.audit_signing_key is None:
-        raise CommandError(
-            ExitCode.WRONG, "AUDIT_SIGNING_KEY is unset: set it, or give the public key by --public-key"
-        )
+        raise CommandError(ExitCode.WRONG, f"AUDIT_SIGNING_KEY is unset: set it, or {otherwise}")
     return [Signer(settings.audit_signing_key.get_secret_value()).public_key]
 
 

@@ -11,7 +11,7 @@ from wallet_provisioning.cli.output import show_json, show_table
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Write the API's items.")
+@click.option("--json", "as_json", is_flag=True, help="Write the API's answer.")
 @click.option("--url", metavar="URL", help="The daemon's address; without it ADMIN_HOST and ADMIN_PORT.")
 @click.option("--token", metavar="T", help="Without it ADMIN_READ_TOKEN or ADMIN_TOKEN.")
 @click.pass_obj
@@ -20,12 +20,12 @@ def chains(environ: Mapping[str, str], *, as_json: bool, url: str | None, token:
 
     What a breaker measures is known to its daemon alone, so this asks one; exit code 3 where none answers.
     """
-    items = Admin(url or url_of(environ), token or token_of(environ)).get("/api/v1/admin/chains")["items"]
+    answer = Admin(url or url_of(environ), token or token_of(environ)).get_list("/api/v1/admin/chains")
     if as_json:
-        show_json(items)
+        show_json(answer)
     else:
         columns = ("chain", "breaker", "since", "forced", "in flight", "waiting", "reason")
-        show_table(columns, [_row(item) for item in items])
+        show_table(columns, [_row(item) for item in answer["items"]])
     return ExitCode.DONE
 
 

@@ -23,6 +23,7 @@ from wallet_provisioning.chaos.options import ChaosOptions
 from wallet_provisioning.chaos.verdict import judge
 from wallet_provisioning.cli.exits import CommandError, ExitCode
 from wallet_provisioning.cli.output import console, say, show_json, show_line, show_table
+from wallet_provisioning.cli.parameters import NumberType
 from wallet_provisioning.clock import SystemClock
 
 _SEEDS = 2**32
@@ -33,7 +34,7 @@ _SHOWN = 20
 @click.command()
 @click.option(
     "--minutes",
-    type=click.FloatRange(0, _LONGEST, min_open=True),
+    type=NumberType(0, _LONGEST, min_open=True),
     default=1.0,
     show_default=True,
     help="How long; 0.5 is half a minute.",
@@ -41,7 +42,7 @@ _SHOWN = 20
 @click.option("--seed", type=click.IntRange(0), metavar="S", help="Repeats a run; drawn and told without it.")
 @click.option(
     "--rate",
-    type=click.FloatRange(0, 100, min_open=True),
+    type=NumberType(0, 100, min_open=True),
     default=2.0,
     show_default=True,
     help="Jobs a second; Circle's own limit allows some three.",

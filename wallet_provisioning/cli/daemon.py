@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import click
 
 from wallet_provisioning.cli.exits import CommandError, ExitCode
-from wallet_provisioning.cli.output import show_line
+from wallet_provisioning.cli.output import say, show_line
 from wallet_provisioning.cli.signals import until_signalled
+from wallet_provisioning.cli.streams import StdoutLostError
 from wallet_provisioning.daemon import run_daemon
 from wallet_provisioning.intake.broker import InvalidRedisUrlError
 from wallet_provisioning.settings import Settings
@@ -30,4 +31,8 @@ def daemon(environ: Mapping[str, str], *, sandbox: bool) -> int:
 
 
 def _announce(url: str) -> None:
-    show_line(f"dashboard at {url}")
+    """Tell where the dashboard is. A daemon that works goes on where nobody can read that."""
+    try:
+        show_line(f"dashboard at {url}")
+    except StdoutLostError:
+        say(f"dashboard at {url}")

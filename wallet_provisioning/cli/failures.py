@@ -58,4 +58,7 @@ def lines_of(failure: Failure) -> tuple[str, ...]:
     """Return what the user reads; a failure without words of its own is told by its docstring."""
     if isinstance(failure, CommandError | SettingsError):
         return failure.lines
-    return (str(failure) or inspect.getdoc(failure) or type(failure).__name__,)
+    text = str(failure) or inspect.getdoc(failure) or type(failure).__name__
+    if type(failure) is StoreUnavailableError and str(failure):  # what a driver says names no setting
+        return (f"the database can't be reached; check DATABASE_URL and whether the server runs ({text})",)
+    return (text,)

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from math import isnan
 
 import click
 
@@ -12,6 +13,8 @@ _TIME = re.compile(
     r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?)?",
     re.ASCII,
 )
+
+_LONGEST_NAME = 50
 
 
 class DurationType(click.ParamType[timedelta]):
@@ -53,6 +56,43 @@ class ReasonType(click.ParamType[str]):
         if not reason.strip() or len(reason) > MAX_REASON:
             self.fail(f"say why, in 1 to {MAX_REASON} characters that aren't all blank", param, ctx)
         return reason
+
+
+class NameType(click.ParamType[str]):
+    """A wallet set's name, as Circle takes it."""
+
+    name = "name"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text as it is written; one that Circle would refuse is a usage error."""
+        text = str(value)
+        if not text.strip() or len(text) > _LONGEST_NAME or "(" in text or ")" in text:
+            self.fail(f"a name has 1 to {_LONGEST_NAME} characters and no parentheses", param, ctx)
+        return text
+
+
+class HeadType(click.ParamType[str]):
+    """The head of a chain of seals."""
+
+    name = "head"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return it in small letters; a text that can't be one is a usage error, and no breach."""
+        head = str(value).strip().lower()
+        if not re.fullmatch(r"[0-9a-f]{64}", head):
+            self.fail(f"{value!r} is no head, which has 64 hexadecimal characters", param, ctx)
+        return head
+
+
+class NumberType(click.FloatRange):
+    """A number within bounds, and a number indeed."""
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number; anything else is a usage error."""
+        number = super().convert(value, param, ctx)
+        if isnan(number):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return number
 
 
 class TimeType(click.ParamType[datetime]):
@@ -98,5 +138,7 @@ def _moment(text: str) -> datetime:
 DURATION = DurationType()
 ORDER_LENGTH = OrderLengthType()
 REASON = ReasonType()
+NAME = NameType()
+HEAD = HeadType()
 TIME = TimeType()
 CHAINS = ChainsType()

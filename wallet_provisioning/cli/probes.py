@@ -47,6 +47,9 @@ def probe_database(settings: Settings) -> Finding:
                 code=ExitCode.UNREACHABLE,
                 says=_TO_DO[state],
             )
+        if file is not None and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK | os.X_OK)):
+            told = "this user can't write to the file or to its folder; let it"
+            return Finding(name="database", detail=f"{place}: {told}", code=ExitCode.UNREACHABLE)
         return _judge_stamp(settings, f"{place}: {describe(state)}")
     except StoreError as error:
         return Finding(name="database", detail=f"{place}: {lines_of(error)[0]}", code=exit_code_of(error))

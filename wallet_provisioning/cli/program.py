@@ -11,6 +11,7 @@ from wallet_provisioning import __version__
 from wallet_provisioning.cli.exits import ExitCode
 from wallet_provisioning.cli.failures import FAILURES, exit_code_of, lines_of
 from wallet_provisioning.cli.output import say
+from wallet_provisioning.cli.streams import guarded_streams
 
 NAME = "wallet-provisioning"
 COMMANDS = (
@@ -62,13 +63,13 @@ def program() -> None:
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
     """Run a command line and return its exit code; None means the process's own arguments and environment."""
+    with guarded_streams():
+        return _run(arguments, os.environ if environ is None else environ)
+
+
+def _run(arguments: Sequence[str] | None, environ: Mapping[str, str]) -> int:
     try:
-        result = program.main(
-            args=arguments,
-            prog_name=NAME,
-            standalone_mode=False,
-            obj=os.environ if environ is None else environ,
-        )
+        result = program.main(args=arguments, prog_name=NAME, standalone_mode=False, obj=environ)
     except click.ClickException as error:
         error.show()
         return error.exit_code

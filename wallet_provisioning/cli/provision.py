@@ -19,11 +19,11 @@ from wallet_provisioning.durations import format_duration
 from wallet_provisioning.jobs.chains import Environment, Served, UnknownChainError
 from wallet_provisioning.jobs.states import JobStatus
 from wallet_provisioning.settings import StoreSettings
-from wallet_provisioning.store.accepting import Accepted, JobRequest, accept_job
+from wallet_provisioning.store.acceptance import accept
+from wallet_provisioning.store.accepting import Accepted, JobRequest
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.reports import get_job
-from wallet_provisioning.store.stamp import read_stamp
-from wallet_provisioning.store.telling import tell_accepted
+from wallet_provisioning.store.stamp import read_stamp, require_environment
 from wallet_provisioning.store.views import JobView
 from wallet_provisioning.telemetry.traces import new_traceparent
 
@@ -68,10 +68,7 @@ def _accept(
         max_attempts=settings.max_attempts,
         traceparent=new_traceparent(),
     )
-    with database.write("cli", "provision") as tx:
-        accepted = accept_job(tx, request)
-        tell_accepted(tx, accepted)
-    return accepted
+    return accept(database, request, actor="cli", reason="provision")
 
 
 def _select_chains(
@@ -85,12 +82,8 @@ def _select_chains(
     with database.read() as connection:
         stamp = read_stamp(connection)
     environment = settings.environment if stamp is None else Environment(stamp.environment)
-    if settings.circle_api_key is not None and environment is not settings.environment:
-        msg = (
-            f"this database belongs to the {environment} environment, but CIRCLE_API_KEY is of "
-            f"{settings.environment}; use another database or another key"
-        )
-        raise CommandError(ExitCode.WRONG, msg)
+    if stamp is not None and settings.circle_api_key is not None:
+        require_environment(stamp, settings.environment)
     try:
         return Served(settings.chains, environment).select(chains)
     except UnknownChainError as error:

@@ -14,15 +14,13 @@ from wallet_provisioning.cli.opening import open_store
 from wallet_provisioning.cli.output import console, say, show_json, show_line, show_table
 from wallet_provisioning.clock import SystemClock
 from wallet_provisioning.http.circle.client import CircleClient
-from wallet_provisioning.jobs.chains import Environment
 from wallet_provisioning.reconcile.asking import ask_circle
 from wallet_provisioning.reconcile.findings import Report, Tally
 from wallet_provisioning.reconcile.options import Answer, CircleUnreachableError, GetOne, ReconcileOptions
 from wallet_provisioning.reconcile.walk import Reconciliation
 from wallet_provisioning.settings import Settings
 from wallet_provisioning.store.database import Database
-from wallet_provisioning.store.errors import WrongEnvironmentError
-from wallet_provisioning.store.stamp import read_stamp
+from wallet_provisioning.store.stamp import read_stamp, require_environment
 from wallet_provisioning.store.strays import count_wallets
 
 _SHOWN = 50
@@ -45,6 +43,8 @@ def reconcile(environ: Mapping[str, str], *, applies: bool, sandbox: bool, as_js
         wallet_set_id = _find_set(database, settings)
         if wallet_set_id is None:
             say("there is no wallet set yet, so there is nothing to compare")
+            if as_json:
+                show_json(Report.of_nothing(applied=applies).json())
             return ExitCode.DONE
         try:
             report = asyncio.run(_reconcile(database, settings, wallet_set_id, applies=applies))
@@ -60,12 +60,7 @@ def _find_set(database: Database, settings: Settings) -> UUID | None:
         stamp = read_stamp(connection)
     if stamp is None:
         return None
-    if Environment(stamp.environment) is not settings.environment:
-        msg = (
-            f"this database belongs to the {stamp.environment} environment, but the settings are for "
-            f"{settings.environment}; use another database or another key"
-        )
-        raise WrongEnvironmentError(msg)
+    require_environment(stamp, settings.environment)
     return stamp.wallet_set_id
 
 

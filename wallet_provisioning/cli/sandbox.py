@@ -96,6 +96,9 @@ def sandbox(
     Without --api-key every key of the right form is accepted; without --entity-secret the first one
     that arrives is registered; without --state nothing outlives the process.
     """
+    if not host:
+        msg = "--host must name an address; 0.0.0.0 is every one of IPv4"
+        raise click.UsageError(msg)
     plan = _plan(faults_file, fault)
     options = SandboxOptions(
         host=host,

@@ -11,12 +11,17 @@ from wallet_provisioning.cli.circle import open_circle
 from wallet_provisioning.cli.exits import CommandError, ExitCode
 from wallet_provisioning.cli.opening import open_store
 from wallet_provisioning.cli.output import show_json, show_line
-from wallet_provisioning.cli.parameters import REASON
+from wallet_provisioning.cli.parameters import NAME, REASON
 from wallet_provisioning.daemon.circle import wallet_set_options
 from wallet_provisioning.http.circle.answers import CallFailed, Certainty
 from wallet_provisioning.settings import Settings
 from wallet_provisioning.store.database import Database
-from wallet_provisioning.store.stamp import read_stamp, require_wallet_set, stamp_environment
+from wallet_provisioning.store.stamp import (
+    read_stamp,
+    require_environment,
+    require_wallet_set,
+    stamp_environment,
+)
 from wallet_provisioning.store.wallet_set_change import change_wallet_set
 
 _NO_CHAIN = "-"
@@ -28,7 +33,7 @@ def walletset() -> None:
 
 
 @walletset.command()
-@click.option("--name", help="Its name at Circle; without it the one that every daemon would use.")
+@click.option("--name", type=NAME, help="Its name at Circle; without it the one that every daemon would use.")
 @click.option("--sandbox", is_flag=True, help="In the built-in sandbox; no daemon may run it now.")
 @click.option("--json", "as_json", is_flag=True, help="Write an object.")
 @click.pass_obj
@@ -57,6 +62,8 @@ def show(environ: Mapping[str, str], *, sandbox: bool, as_json: bool) -> int:
     with open_store(settings) as database:
         with database.read() as connection:
             stamp = read_stamp(connection)
+        if stamp is not None:
+            require_environment(stamp, settings.environment)
         stamped = None if stamp is None else stamp.wallet_set_id
         wallet_set_id = stamped or settings.circle_wallet_set_id
         if wallet_set_id is None:

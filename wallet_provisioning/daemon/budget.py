@@ -62,7 +62,7 @@ def circle_budget(
     except ValueError as error:
         msg = f"REDIS_URL must be redis://HOST:PORT/NUMBER, rediss://… or unix://…: {error}"
         raise InvalidRedisUrlError(msg) from None
-    return Budget(options, clock=clock, emit=emit, pool=pool, count=Census(database).count)
+    return Budget(options, clock=clock, emit=emit, pool=pool, count=LiveDaemons(database).count)
 
 
 def name_of(account: Account) -> str:
@@ -71,7 +71,7 @@ def name_of(account: Account) -> str:
     return hashlib.sha256(whose.encode()).hexdigest()[:16]
 
 
-class Census:
+class LiveDaemons:
     """Counts the daemons that live. With the database away it keeps to what it last knew."""
 
     def __init__(self, database: Database) -> None:

@@ -14,7 +14,7 @@ from redis.retry import Retry
 from wallet_provisioning.intake.hand import Hand
 from wallet_provisioning.intake.options import TASK
 from wallet_provisioning.intake.queue_consumer import QueueConsumer, Surroundings
-from wallet_provisioning.intake.shelf import Shelf
+from wallet_provisioning.intake.redis_queue import RedisQueue
 
 if TYPE_CHECKING:
     from dramatiq.actor import Actor
@@ -66,7 +66,7 @@ class QueueBroker(RedisBroker):
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> QueueConsumer:
         """Return a consumer of a queue; `timeout` is how many milliseconds an empty one is left alone."""
         return QueueConsumer(
-            Shelf(self, queue_name),
+            RedisQueue(self, queue_name),
             self.hand(queue_name),
             self._around,
             prefetch=prefetch,
@@ -92,7 +92,7 @@ class QueueBroker(RedisBroker):
         """
         try:
             for name in self._hands:
-                shelf = Shelf(self, name)
-                shelf.give_back(*shelf.taken())
+                queue = RedisQueue(self, name)
+                queue.give_back(*queue.taken())
         except RedisError as error:
             self._around.link.note_failure(error)

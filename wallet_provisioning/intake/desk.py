@@ -22,11 +22,11 @@ from wallet_provisioning.intake.options import QUEUE
 from wallet_provisioning.intake.pause import Pause
 from wallet_provisioning.jobs.chains import Served
 from wallet_provisioning.jobs.states import AuditStatus
-from wallet_provisioning.store.accepting import Accepted, JobRequest, RequestKey, accept_job
+from wallet_provisioning.store.acceptance import accept
+from wallet_provisioning.store.accepting import Accepted, JobRequest, RequestKey
 from wallet_provisioning.store.audit import write_audit
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.errors import RowRefusedError, StoreError, UnstorableTextError
-from wallet_provisioning.store.telling import tell_accepted
 from wallet_provisioning.telemetry.events import Emit, MessageTaken
 
 ACTOR = "intake"
@@ -118,17 +118,13 @@ class Desk:
         except StoreError as error:
             return self._postpone(error)
         self._pause.end()
-        self._accepted(accepted)
         is_news = accepted.created or accepted.merged
         self._emit(MessageTaken(outcome="accepted" if is_news else "repeated"))
         return Verdict.DONE
 
     def _accept(self, wanted: Wanted) -> Accepted:
         request = self._request(wanted)
-        with self._database.write(ACTOR, "accept_job") as tx:
-            accepted = accept_job(tx, request)
-            tell_accepted(tx, accepted)
-        return accepted
+        return accept(self._database, request, actor=ACTOR, reason="accept_job", then=self._accepted)
 
     def _request(self, wanted: Wanted) -> JobRequest:
         carrier: dict[str, str] = {}

@@ -24,7 +24,7 @@ from redis.exceptions import RedisError
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.intake.hand import Hand
 from wallet_provisioning.intake.link import Link
-from wallet_provisioning.intake.shelf import Shelf, id_of
+from wallet_provisioning.intake.redis_queue import RedisQueue, id_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +46,10 @@ class QueueConsumer(Consumer):
     """The consumer of one queue, iterated by one thread of dramatiq's; `ack` and `nack` come from others."""
 
     def __init__(
-        self, shelf: Shelf, hand: Hand, around: Surroundings, *, prefetch: int, poll: timedelta
+        self, queue: RedisQueue, hand: Hand, around: Surroundings, *, prefetch: int, poll: timedelta
     ) -> None:
         """Assign. dramatiq drops the delayed messages that it held whenever it makes a new consumer."""
-        self._shelf = shelf
+        self._queue = queue
         self._hand = hand
         self._around = around
         self._prefetch = prefetch
@@ -57,7 +57,7 @@ class QueueConsumer(Consumer):
         self._ready: deque[MessageProxy] = deque()
         self._next_sweep = around.clock.monotonic()
         self._resting = threading.Event()
-        if shelf.is_delayed:
+        if queue.is_delayed:
             hand.drop_all()
 
     def __next__(self) -> MessageProxy | None:
@@ -73,16 +73,16 @@ class QueueConsumer(Consumer):
         """Tell Redis that a message is dealt with, or give it back where it was postponed."""
         message_id = _id_of_proxy(message)
         was_postponed = self._hand.was_postponed(message_id)
-        self._settle(message_id, self._shelf.give_back if was_postponed else self._shelf.acknowledge)
+        self._settle(message_id, self._queue.give_back if was_postponed else self._queue.acknowledge)
 
     def nack(self, message: MessageProxy) -> None:
         """Tell Redis to move a message to the dead letters."""
-        self._settle(_id_of_proxy(message), self._shelf.bury)
+        self._settle(_id_of_proxy(message), self._queue.bury)
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Give back what was taken but not begun."""
         for message in messages:
-            self._settle(_id_of_proxy(message), self._shelf.give_back)
+            self._settle(_id_of_proxy(message), self._queue.give_back)
 
     def close(self) -> None:
         """Give back what no worker has seen."""
@@ -98,7 +98,7 @@ class QueueConsumer(Consumer):
             is_due = self._around.clock.monotonic() >= self._next_sweep
             if is_due:
                 self._sweep()
-            fetched = self._shelf.fetch(room, with_upkeep=is_due) if room > 0 else []
+            fetched = self._queue.fetch(room, with_upkeep=is_due) if room > 0 else []
         except RedisError as error:
             self._note_failure(error)
             return
@@ -107,7 +107,7 @@ class QueueConsumer(Consumer):
             self._put_ready(data)
 
     def _put_ready(self, data: bytes) -> None:
-        message = self._shelf.read(data)
+        message = self._queue.read(data)
         if message is None:
             # Its id is not known here; the sweep finds it among what is taken and in nobody's hand.
             self._next_sweep = self._around.clock.monotonic()
@@ -135,20 +135,20 @@ class QueueConsumer(Consumer):
         self._around.link.note_failure(error)
 
     def _sweep(self) -> None:
-        for message_id in self._hand.strays(self._shelf.taken()):
+        for message_id in self._hand.strays(self._queue.taken()):
             self._return_stray(message_id)
         self._next_sweep = self._around.clock.monotonic() + self._around.upkeep
 
     def _return_stray(self, message_id: str) -> None:
-        data = self._shelf.look_up(message_id)
+        data = self._queue.look_up(message_id)
         if data is None:
-            self._shelf.acknowledge(message_id)
+            self._queue.acknowledge(message_id)
             return
-        message = self._shelf.read(data)
+        message = self._queue.read(data)
         if message is not None and id_of(message) == message_id:
-            self._shelf.give_back(message_id)
+            self._queue.give_back(message_id)
         elif self._around.bury_unread(message_id):
-            self._shelf.bury(message_id)
+            self._queue.bury(message_id)
 
 
 def _id_of_proxy(message: MessageProxy) -> str:

@@ -10,7 +10,7 @@ from wallet_provisioning.intake.broker import QueueBroker
 from wallet_provisioning.intake.desk import Desk, Verdict
 from wallet_provisioning.intake.messages import Envelope
 from wallet_provisioning.intake.options import QUEUE, TASK
-from wallet_provisioning.intake.shelf import given_to, id_of
+from wallet_provisioning.intake.redis_queue import given_to, id_of
 
 if TYPE_CHECKING:
     from dramatiq.message import Message
@@ -21,7 +21,7 @@ _logger = logging.getLogger(__name__)
 def declare_task(broker: QueueBroker, desk: Desk) -> None:
     """Declare the task at a broker.
 
-    Its arguments come beside the call (`Shelf.read`): wrong ones must not become a `TypeError`. It runs
+    Its arguments come beside the call (`RedisQueue.read`): wrong ones must not become a `TypeError`. It runs
     on the worker's threads and never raises.
     """
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from uuid import UUID
 
 _MOST_KEPT = 1000
@@ -116,6 +116,23 @@ class Report:
     findings: tuple[Finding, ...]
     hold: Literal["placed", "released"] | None
     took: timedelta
+
+    @classmethod
+    def of_nothing(cls, *, applied: bool) -> Self:
+        """Return the report of a run that had nothing to compare."""
+        none = Tally().left()
+        return cls(
+            applied=applied,
+            at_circle=0,
+            here=0,
+            foreign=0,
+            waiting=0,
+            found=none,
+            left=none,
+            findings=(),
+            hold=None,
+            took=timedelta(),
+        )
 
     @property
     def is_clean(self) -> bool:

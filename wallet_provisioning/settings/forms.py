@@ -161,13 +161,8 @@ def signing_key(value: str) -> SecretStr:
 
 def web_address(value: str) -> str:
     """Take an http or https address without user, query or fragment; a last slash is dropped."""
-    try:
-        parts = urlsplit(value)
-        is_plain = parts.port is None or parts.port > 0
-    except ValueError:
-        is_plain = False
-        parts = urlsplit("")
-    is_plain = is_plain and not (parts.query or parts.fragment or "@" in parts.netloc)
+    parts = urlsplit(value if _has_sound_port(value) else "")
+    is_plain = not (parts.query or parts.fragment or "@" in parts.netloc or " " in value)
     if is_plain and parts.scheme in {"http", "https"} and parts.hostname and value.isprintable():
         return value.rstrip("/")
     msg = "must be an address such as https://api.circle.com, without user, query or fragment"
@@ -179,10 +174,7 @@ def database_url(value: str) -> SecretStr:
     try:
         parse_url(value)
     except InvalidDatabaseUrlError as error:
-        msg = (
-            "must be postgresql://user:password@host/name or sqlite:///file.db: "
-            "PostgreSQL and SQLite files are supported, and nothing else"
-        )
+        msg = f"must be postgresql://user:password@host/name or sqlite:///file.db: {error.why}"
         raise ValueError(msg) from error
     return SecretStr(value)
 
@@ -201,7 +193,15 @@ def listen_url(value: str) -> SecretStr:
 
 def redis_url(value: str) -> SecretStr:
     """Take a Redis URL, which may hold a password."""
-    if value.startswith(("redis://", "rediss://", "unix://")):
+    if value.startswith(("redis://", "rediss://", "unix://")) and _has_sound_port(value):
         return SecretStr(value)
     msg = "must be redis://host:6379/0, rediss://… or unix:///path"
     raise ValueError(msg)
+
+
+def _has_sound_port(url: str) -> bool:
+    """Return whether a URL's host and port can be told apart, and the port, if any, is one."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False

@@ -8,7 +8,7 @@ from wallet_provisioning.jobs.chains import Served, UnknownChainError
 from wallet_provisioning.settings.circle import CIRCLE_ADDRESS, RealCircle, SandboxCircle
 from wallet_provisioning.settings.errors import SettingsError
 from wallet_provisioning.settings.names import sort_names
-from wallet_provisioning.settings.otel import wrong_numbers
+from wallet_provisioning.settings.otel import wrong_otel
 from wallet_provisioning.settings.rules import CIRCLE_RULES, RULES, Case, Rule, broken_rules
 from wallet_provisioning.settings.variables import NAMES, Variables, read_values
 from wallet_provisioning.telemetry.events import Notice
@@ -74,7 +74,7 @@ def _check(environ: Mapping[str, str], rules: Iterable[Rule], *, sandbox: bool) 
     broken = broken_rules(rules, Case(variables=variables, sandbox=sandbox), wrong=wrong.keys())
     served = _resolve_chains(variables)
     unserved = [served] if isinstance(served, str) else []
-    lines = [*found.wrong, *wrong.values(), *wrong_numbers(environ), *unserved, *broken]
+    lines = [*found.wrong, *wrong.values(), *wrong_otel(environ), *unserved, *broken]
     if lines or isinstance(served, str):
         raise SettingsError(lines)
     notices = tuple(Notice(text=line, level="warning") for line in found.warnings)

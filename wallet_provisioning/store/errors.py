@@ -31,7 +31,12 @@ class StoreUnusableError(StoreUnavailableError):
 
 
 class InvalidDatabaseUrlError(StoreError, ValueError):
-    """`DATABASE_URL` must be `postgresql://…` or `sqlite:///FILE`."""
+    """`DATABASE_URL` must be `postgresql://…` or `sqlite:///FILE`; `why` says what is wrong with it."""
+
+    def __init__(self, why: str) -> None:
+        """Keep what is wrong, which never repeats the URL."""
+        super().__init__(f"DATABASE_URL must be postgresql://… or sqlite:///FILE: {why}")
+        self.why = why
 
 
 class AlreadyRunningError(StoreError):

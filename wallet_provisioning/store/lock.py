@@ -66,5 +66,8 @@ class EmbeddedLock:
         try:
             return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            msg = f"the lock file {path} can't be opened: {error.strerror}"
+            msg = (
+                f"the lock file {path} can't be opened ({error.strerror}); make its folder, "
+                "let this user write to it, or name another file in DATABASE_URL"
+            )
             raise StoreUnusableError(msg) from error

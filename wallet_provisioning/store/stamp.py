@@ -44,6 +44,16 @@ def stamp_environment(tx: Transaction, environment: str, wallet_set_id: UUID | N
     return lock_stamp(tx)
 
 
+def require_environment(stamp: Stamp, environment: str) -> None:
+    """Raise `WrongEnvironmentError` where the database belongs to another Circle environment."""
+    if stamp.environment != environment:
+        msg = (
+            f"this database belongs to the {stamp.environment} environment, but the settings are for "
+            f"{environment}; use another database or another key"
+        )
+        raise WrongEnvironmentError(msg)
+
+
 def require_wallet_set(tx: Transaction, wallet_set_id: UUID | None) -> None:
     """Raise `WrongEnvironmentError` where the database belongs to another wallet set than the one named.
 
@@ -76,12 +86,7 @@ def fill_wallet_set(tx: Transaction, wallet_set_id: UUID) -> None:
 
 
 def _compare(stamp: Stamp, environment: str, wallet_set_id: UUID | None) -> None:
-    if stamp.environment != environment:
-        msg = (
-            f"this database belongs to the {stamp.environment} environment, but the daemon was started "
-            f"for {environment}; use another database or another key"
-        )
-        raise WrongEnvironmentError(msg)
+    require_environment(stamp, environment)
     _compare_sets(stamp, wallet_set_id)
 
 

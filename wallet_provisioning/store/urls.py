@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+import psycopg
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -12,6 +14,11 @@ Dialect: TypeAlias = Literal["sqlite", "postgresql"]
 
 _POSTGRESQL = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
 _SQLITE = frozenset({"sqlite", "sqlite+pysqlite"})
+_SQLITE_OPTIONS = frozenset(
+    {"cached_statements", "check_same_thread", "detect_types", "isolation_level", "timeout"}
+)
+_NOTHING_ELSE = "PostgreSQL and SQLite files are supported, and nothing else"
+_MOST_PORTS = 65_535
 
 
 def parse_url(url: str) -> URL:
@@ -22,16 +29,35 @@ def parse_url(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise InvalidDatabaseUrlError(InvalidDatabaseUrlError.__doc__) from None
+        raise InvalidDatabaseUrlError(_NOTHING_ELSE) from None
     if parsed.drivername in _POSTGRESQL:
+        _require_server(parsed)
         return parsed.set(drivername="postgresql+psycopg")
-    if parsed.drivername not in _SQLITE:
-        msg = f"{parsed.drivername} isn't supported: {InvalidDatabaseUrlError.__doc__}"
-        raise InvalidDatabaseUrlError(msg)
-    if parsed.database in {None, "", ":memory:"}:
-        msg = "an in-memory database forgets every wallet; name a file: sqlite:///FILE"
-        raise InvalidDatabaseUrlError(msg)
-    return parsed.set(drivername="sqlite+pysqlite")
+    if parsed.drivername in _SQLITE:
+        _require_file(parsed)
+        return parsed.set(drivername="sqlite+pysqlite")
+    raise InvalidDatabaseUrlError(_NOTHING_ELSE)
+
+
+def _require_server(url: URL) -> None:
+    if url.port is not None and not 0 < url.port <= _MOST_PORTS:
+        why = f"a port is from 1 to {_MOST_PORTS}"
+        raise InvalidDatabaseUrlError(why)
+    for option in url.query:
+        try:
+            make_conninfo(**{option: ""})
+        except psycopg.ProgrammingError:
+            why = f"PostgreSQL has no option {option}"
+            raise InvalidDatabaseUrlError(why) from None
+
+
+def _require_file(url: URL) -> None:
+    if url.database in {None, "", ":memory:"}:
+        why = "an in-memory database forgets every wallet; name a file"
+        raise InvalidDatabaseUrlError(why)
+    for option in url.query.keys() - _SQLITE_OPTIONS:
+        why = f"SQLite has no option {option}"
+        raise InvalidDatabaseUrlError(why)
 
 
 def dialect_of(url: URL) -> Dialect:

@@ -11,14 +11,12 @@ from aiohttp import web
 from wallet_provisioning.clock import Clock, SystemClock
 from wallet_provisioning.http.sandbox.access import Access
 from wallet_provisioning.http.sandbox.custody import Custody
-from wallet_provisioning.http.sandbox.desk import Desk
 from wallet_provisioning.http.sandbox.errors import StateTakenError
 from wallet_provisioning.http.sandbox.faults import Faults
 from wallet_provisioning.http.sandbox.gates import Gates
 from wallet_provisioning.http.sandbox.keys import (
     ACCESS,
     CLOCK,
-    DESK,
     EMIT,
     FAULTS,
     GATES,
@@ -26,6 +24,7 @@ from wallet_provisioning.http.sandbox.keys import (
     LIMITS,
     OPTIONS,
     STATE,
+    WRITES,
 )
 from wallet_provisioning.http.sandbox.ledger import Ledger, Memory
 from wallet_provisioning.http.sandbox.limits import Limits
@@ -35,6 +34,7 @@ from wallet_provisioning.http.sandbox.records import CredentialsMade, KeyPairMad
 from wallet_provisioning.http.sandbox.routes import ROUTES
 from wallet_provisioning.http.sandbox.secret import KeyPair, make_private_pem
 from wallet_provisioning.http.sandbox.state import State
+from wallet_provisioning.http.sandbox.writes import WriteService
 from wallet_provisioning.telemetry.events import Emit, unheard
 
 _LARGEST_BODY = 1024 * 1024
@@ -113,7 +113,7 @@ async def _opened_desk(app: web.Application, chance: Random) -> AsyncIterator[No
         registers_first=options.registers_first_secret,
         emit=app[EMIT],
     )
-    app[DESK] = Desk(state, custody, options, clock=app[CLOCK], chance=chance)
+    app[WRITES] = WriteService(state, custody, options, clock=app[CLOCK], chance=chance)
     yield
 
 

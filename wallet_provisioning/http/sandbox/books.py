@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
+from wallet_provisioning.http.sandbox.collection import Collection, Index
 from wallet_provisioning.http.sandbox.entities import Wallet, WalletSet
 from wallet_provisioning.http.sandbox.queries import WalletQuery
 from wallet_provisioning.http.sandbox.records import (
@@ -18,7 +19,6 @@ from wallet_provisioning.http.sandbox.records import (
     WalletsMade,
     WorldRecord,
 )
-from wallet_provisioning.http.sandbox.shelf import Index, Shelf
 
 
 class Books:
@@ -26,8 +26,8 @@ class Books:
 
     def __init__(self) -> None:
         """Start empty."""
-        self.wallet_sets: Shelf[WalletSet] = Shelf()
-        self.wallets: Shelf[Wallet] = Shelf()
+        self.wallet_sets: Collection[WalletSet] = Collection()
+        self.wallets: Collection[Wallet] = Collection()
         self.wallets_in_set: Counter[UUID] = Counter()
         self.used_ciphertexts: set[str] = set()
         self.secret_digest: str | None = None

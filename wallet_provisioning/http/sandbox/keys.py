@@ -4,7 +4,6 @@ from aiohttp import web
 
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.http.sandbox.access import Access
-from wallet_provisioning.http.sandbox.desk import Desk
 from wallet_provisioning.http.sandbox.faultkinds import Fault
 from wallet_provisioning.http.sandbox.faults import Faults
 from wallet_provisioning.http.sandbox.gates import Gates
@@ -13,6 +12,7 @@ from wallet_provisioning.http.sandbox.networks import World
 from wallet_provisioning.http.sandbox.options import SandboxOptions
 from wallet_provisioning.http.sandbox.secret import KeyPair
 from wallet_provisioning.http.sandbox.state import State
+from wallet_provisioning.http.sandbox.writes import WriteService
 from wallet_provisioning.telemetry.events import Emit
 
 OPTIONS = web.AppKey("options", SandboxOptions)
@@ -20,7 +20,7 @@ CLOCK: web.AppKey[Clock] = web.AppKey("clock")
 EMIT: web.AppKey[Emit] = web.AppKey("emit")
 STATE = web.AppKey("state", State)
 KEY_PAIR = web.AppKey("key_pair", KeyPair)
-DESK = web.AppKey("desk", Desk)
+WRITES = web.AppKey("writes", WriteService)
 FAULTS = web.AppKey("faults", Faults)
 GATES = web.AppKey("gates", Gates)
 LIMITS = web.AppKey("limits", Limits)

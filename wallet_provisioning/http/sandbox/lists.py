@@ -8,9 +8,9 @@ from typing import Generic
 from aiohttp import hdrs, web
 
 from wallet_provisioning.http.sandbox.answers import data
+from wallet_provisioning.http.sandbox.collection import Collection, PlacedT
 from wallet_provisioning.http.sandbox.paging import cut_page, link_header
 from wallet_provisioning.http.sandbox.queries import ListQuery
-from wallet_provisioning.http.sandbox.shelf import PlacedT, Shelf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,7 @@ class Listing(Generic[PlacedT]):
     """What is listed, and under which name: those candidates that match, each as it is shown."""
 
     name: str
-    shelf: Shelf[PlacedT]
+    collection: Collection[PlacedT]
     candidates: Sequence[PlacedT]
     matches: Callable[[PlacedT], bool]
     shown: Callable[[PlacedT], dict[str, object]]
@@ -26,7 +26,7 @@ class Listing(Generic[PlacedT]):
 
 def page_answer(request: web.Request, listing: Listing[PlacedT], query: ListQuery) -> web.Response:
     """Return the page that was asked for, with its Link header."""
-    page = cut_page(listing.shelf, listing.candidates, listing.matches, query)
+    page = cut_page(listing.collection, listing.candidates, listing.matches, query)
     response = data({listing.name: [listing.shown(thing) for thing in page.items]})
     path = str(request.url.origin().with_path(request.path))
     response.headers[hdrs.LINK] = link_header(path, tuple(request.query.items()), page)

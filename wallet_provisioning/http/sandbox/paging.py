@@ -8,9 +8,9 @@ from typing import Generic
 from urllib.parse import urlencode
 from uuid import UUID
 
+from wallet_provisioning.http.sandbox.collection import Collection, PlacedT
 from wallet_provisioning.http.sandbox.queries import ListQuery
 from wallet_provisioning.http.sandbox.refusals import Code, Refusal
-from wallet_provisioning.http.sandbox.shelf import PlacedT, Shelf
 
 _CURSORS = frozenset({"pageBefore", "pageAfter"})
 
@@ -54,7 +54,7 @@ class _Walk(Generic[PlacedT]):
 
 
 def cut_page(
-    shelf: Shelf[PlacedT],
+    collection: Collection[PlacedT],
     candidates: Sequence[PlacedT],
     matches: Callable[[PlacedT], bool],
     query: ListQuery,
@@ -62,10 +62,10 @@ def cut_page(
     """Return the page that the query asks for; raises `Refusal` 156012 or 156014 for a bad cursor."""
     walk = _Walk(candidates, matches, newest_first=query.order == "DESC")
     if query.page_before is not None:
-        cursor = _cursor(shelf, query.page_before, Code.BAD_PAGE_BEFORE)
+        cursor = _cursor(collection, query.page_before, Code.BAD_PAGE_BEFORE)
         return _page_before(walk, cursor, query.page_size)
     after = query.page_after
-    start = None if after is None else _cursor(shelf, after, Code.BAD_PAGE_AFTER)
+    start = None if after is None else _cursor(collection, after, Code.BAD_PAGE_AFTER)
     found = list(islice(walk.onwards(start), query.page_size + 1))
     return Page(
         items=found[: query.page_size],
@@ -90,8 +90,8 @@ def _page_before(walk: _Walk[PlacedT], cursor: PlacedT, size: int) -> Page[Place
     return Page(items=found[:size][::-1], has_previous=len(found) > size, has_next=True)
 
 
-def _cursor(shelf: Shelf[PlacedT], thing_id: UUID, code: Code) -> PlacedT:
-    cursor = shelf.get(thing_id)
+def _cursor(collection: Collection[PlacedT], thing_id: UUID, code: Code) -> PlacedT:
+    cursor = collection.get(thing_id)
     if cursor is None:
         raise Refusal(code)
     return cursor

@@ -5,9 +5,9 @@ from typing import assert_never
 from aiohttp import web
 
 from wallet_provisioning.http.sandbox.answers import data
-from wallet_provisioning.http.sandbox.desk import Done
 from wallet_provisioning.http.sandbox.options import Switches
 from wallet_provisioning.http.sandbox.records import WalletSetMade, WalletsMade
+from wallet_provisioning.http.sandbox.writes import Done
 
 _CREATED = 201
 _OK = 200

@@ -6,7 +6,7 @@ from wallet_provisioning.http.sandbox.answers import body_of, data, id_of
 from wallet_provisioning.http.sandbox.contract import WalletSetOrder, read
 from wallet_provisioning.http.sandbox.entities import WalletSet
 from wallet_provisioning.http.sandbox.faults import key_limits
-from wallet_provisioning.http.sandbox.keys import DESK, DRAWN, OPTIONS, STATE, WORLD
+from wallet_provisioning.http.sandbox.keys import DRAWN, OPTIONS, STATE, WORLD, WRITES
 from wallet_provisioning.http.sandbox.lists import Listing, is_within, page_answer
 from wallet_provisioning.http.sandbox.operations import Operation
 from wallet_provisioning.http.sandbox.queries import ListQuery, read_query
@@ -17,7 +17,7 @@ from wallet_provisioning.http.sandbox.views import made_answer
 async def create_wallet_set(request: web.Request) -> web.Response:
     """Make a wallet set: 201, or 200 for a key that was used for it before."""
     order = read(WalletSetOrder, await body_of(request))
-    done = request.app[DESK].create_wallet_set(request[WORLD], order, key_limits(request.get(DRAWN, ())))
+    done = request.app[WRITES].create_wallet_set(request[WORLD], order, key_limits(request.get(DRAWN, ())))
     return made_answer(done, request.app[OPTIONS].switches)
 
 
@@ -32,11 +32,11 @@ async def get_wallet_set(request: web.Request) -> web.Response:
 async def list_wallet_sets(request: web.Request) -> web.Response:
     """Return a page of the wallet sets."""
     query = read_query(ListQuery, request.query.items())
-    shelf = request.app[STATE].books(request[WORLD]).wallet_sets
+    collection = request.app[STATE].books(request[WORLD]).wallet_sets
     listing = Listing(
         name="walletSets",
-        shelf=shelf,
-        candidates=shelf.items,
+        collection=collection,
+        candidates=collection.items,
         matches=lambda wallet_set: is_within(wallet_set.created_at, query),
         shown=lambda wallet_set: _body(request, wallet_set),
     )

@@ -9,7 +9,7 @@ from wallet_provisioning.http.sandbox.answers import body_of, data, id_of
 from wallet_provisioning.http.sandbox.contract import WalletChange, WalletOrder, read
 from wallet_provisioning.http.sandbox.entities import Wallet
 from wallet_provisioning.http.sandbox.faults import key_limits, longest_lag
-from wallet_provisioning.http.sandbox.keys import CLOCK, DESK, DRAWN, OPTIONS, STATE, WORLD
+from wallet_provisioning.http.sandbox.keys import CLOCK, DRAWN, OPTIONS, STATE, WORLD, WRITES
 from wallet_provisioning.http.sandbox.lists import Listing, is_within, page_answer
 from wallet_provisioning.http.sandbox.operations import Operation
 from wallet_provisioning.http.sandbox.queries import WalletQuery, read_query
@@ -21,7 +21,7 @@ from wallet_provisioning.http.sandbox.views import made_answer
 async def create_wallets(request: web.Request) -> web.Response:
     """Make count x blockchains wallets: 201, or 200 for a key that was used for them before."""
     order = read(WalletOrder, await body_of(request))
-    done = request.app[DESK].create_wallets(request[WORLD], order, key_limits(request.get(DRAWN, ())))
+    done = request.app[WRITES].create_wallets(request[WORLD], order, key_limits(request.get(DRAWN, ())))
     return made_answer(done, request.app[OPTIONS].switches)
 
 
@@ -36,7 +36,7 @@ async def get_wallet(request: web.Request) -> web.Response:
 async def change_wallet(request: web.Request) -> web.Response:
     """Change a wallet's name or refId; unknown is 156001."""
     change = read(WalletChange, await body_of(request))
-    wallet = request.app[DESK].change_wallet(request[WORLD], id_of(request), change)
+    wallet = request.app[WRITES].change_wallet(request[WORLD], id_of(request), change)
     return data({"wallet": _body(request, wallet)})
 
 
@@ -49,7 +49,7 @@ async def list_wallets(request: web.Request) -> web.Response:
     shown_until = request.app[CLOCK].now() - longest_lag(request.get(DRAWN, ()))
     listing = Listing(
         name="wallets",
-        shelf=books.wallets,
+        collection=books.wallets,
         candidates=books.candidates(query),
         matches=_matching(query, shown_until),
         shown=lambda wallet: _body(request, wallet),

@@ -24,7 +24,7 @@ class Given:
     arguments: Mapping[str, Any]
 
 
-class Shelf:
+class RedisQueue:
     """The commands on a queue. Each may raise any of Redis's errors; safe on any thread.
 
     Names of keys: the head of dramatiq's `brokers/redis/dispatch.lua`, which is the public layout.
@@ -97,7 +97,7 @@ class Shelf:
 
 
 def given_to(message: "Message[None]") -> Given:
-    """Return the arguments of a message that `Shelf.read` returned."""
+    """Return the arguments of a message that `RedisQueue.read` returned."""
     return cast("Given", message.options[_GIVEN])
 
 

@@ -49,7 +49,7 @@ class _Entry:
     at: datetime
 
 
-class Desk:
+class WriteService:
     """Carries the writing calls out. Belongs to one thread."""
 
     def __init__(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 
 class Placed(Protocol):
-    """What a shelf holds: `position` is its place, counted from 0."""
+    """What a collection holds: `position` is its place, counted from 0."""
 
     @property
     def id(self) -> UUID:
@@ -16,14 +16,14 @@ class Placed(Protocol):
 
     @property
     def position(self) -> int:
-        """Its place on the shelf."""
+        """Its place on the collection."""
         ...
 
 
 PlacedT = TypeVar("PlacedT", bound=Placed)
 
 
-class Shelf(Generic[PlacedT]):
+class Collection(Generic[PlacedT]):
     """Append-only, though a thing may be exchanged for its newer version at the same place."""
 
     def __init__(self) -> None:
