@@ -4,7 +4,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import create_engine
+from sqlalchemy import Dialect, create_engine
 
 from wallet_provisioning.store.columns import Id, Time, iso
 from wallet_provisioning.store.ids import new_id
@@ -46,15 +46,18 @@ def test_a_naive_time_is_a_bug() -> None:
 def test_nothing_stays_nothing() -> None:
     assert Time().process_bind_param(None, SQLITE) is None
     assert Time().process_result_value(None, SQLITE) is None
-    assert Id().process_bind_param(None, SQLITE) is None
-    assert Id().process_result_value(None, SQLITE) is None
+    assert Id().bind_processor(SQLITE)(None) is None
+    assert Id().result_processor(SQLITE, None)(None) is None
 
 
-def test_ids_are_text_with_hyphens() -> None:
+@pytest.mark.parametrize("dialect", [SQLITE, POSTGRESQL])
+def test_ids_are_text_with_hyphens(dialect: Dialect) -> None:
     text = "0190aaaa-0000-7000-8000-000000000001"
+    write, read = Id().bind_processor(dialect), Id().result_processor(dialect, None)
 
-    assert Id().process_bind_param(UUID(text), SQLITE) == text
-    assert Id().process_result_value(text, SQLITE) == UUID(text)
+    assert write(UUID(text)) == write(text) == text
+    assert read(text) == UUID(text)
+    assert str(read(text)) is text
 
 
 def test_new_ids_are_of_version_7_and_rise() -> None:

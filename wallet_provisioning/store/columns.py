@@ -12,6 +12,7 @@ from sqlalchemy import JSON, DateTime, Dialect, String, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from wallet_provisioning.store.text_ids import TextId, text_id
 from wallet_provisioning.store.texts import clean
 
 _ISO_LENGTH = len("2026-01-01T00:00:00.000000Z")
@@ -29,15 +30,23 @@ class Id(TypeDecorator[UUID]):
         collation = "C" if dialect.name == "postgresql" else None
         return dialect.type_descriptor(String(_ID_LENGTH, collation=collation))
 
-    def process_bind_param(self, value: UUID | str | None, dialect: Dialect) -> str | None:
-        """Write the id as text."""
+    def bind_processor(self, dialect: Dialect) -> Any:  # noqa: ANN401 - the library's type has no public name
+        """Return what writes an id as text. Ids are read and written too often to go by way of `impl`."""
         del dialect
-        return None if value is None else str(value)
+        return _written
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> UUID | None:
-        """Read the id."""
-        del dialect
-        return None if value is None else UUID(value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ANN401 - as above
+        """Return what reads an id."""
+        del dialect, coltype
+        return _read
+
+
+def _written(value: UUID | str | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _read(value: str | None) -> TextId | None:
+    return None if value is None else text_id(value)
 
 
 class Time(TypeDecorator[datetime]):

@@ -4,10 +4,12 @@ from uuid import UUID
 
 import uuid_utils
 
+from wallet_provisioning.store.text_ids import text_id
+
 
 def new_id() -> UUID:
     """Return the next id; within a process each is greater than the one before. Safe on any thread."""
-    return UUID(int=uuid_utils.uuid7().int)
+    return text_id(str(uuid_utils.uuid7()))
 
 
 def new_ids(count: int) -> list[str]:

@@ -37,6 +37,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import NullType
 
 from wallet_provisioning.store.columns import iso
+from wallet_provisioning.store.text_ids import TextId
 from wallet_provisioning.store.texts import clean, dump_document
 from wallet_provisioning.store.transaction import Transaction
 from wallet_provisioning.store.urls import Dialect
@@ -169,6 +170,7 @@ def _ready(value: object) -> object:
 _KINDS: dict[type, Callable[[Any], object]] = {
     str: clean,
     UUID: str,
+    TextId: str,
     datetime: lru_cache(maxsize=64)(iso),
     dict: dump_document,
     list: dump_document,
