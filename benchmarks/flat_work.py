@@ -22,6 +22,7 @@ from wallet_provisioning.store import reports
 from wallet_provisioning.store.accepting import JobRequest, accept_job
 from wallet_provisioning.store.claims import claim_jobs, rescue_expired
 from wallet_provisioning.store.database import Database
+from wallet_provisioning.store.folding import Folder
 from wallet_provisioning.store.moves import apply_moves
 from wallet_provisioning.store.pages import cursor_of
 from wallet_provisioning.store.queue_front import QueueFront
@@ -35,6 +36,7 @@ _SET = UUID("0190aaaa-0000-7000-8000-000000000001")
 _LEASE = timedelta(minutes=30)
 _MILLI = 1e3
 _TIMES = 5
+_FOLDED_AFTER = 1_000  # jobs
 CLAIMED = 10
 
 CLAIM = f"claim {CLAIMED}"
@@ -43,6 +45,7 @@ ACCEPT = "accept a job"
 RESCUE = "look for lost leases"
 STATUS = "status endpoint"
 QUEUE = "queue depths, oldest due"
+SCRAPED = "the same at a scrape"
 _Read = Callable[[Connection], object]
 
 
@@ -72,6 +75,7 @@ def _audit(wanted: AuditFilter) -> _Read:
 READS = (
     *_reads(),
     QUEUE,
+    SCRAPED,
     "jobs: of a user",
     "jobs: deep cursor",
     "jobs: created in an hour",
@@ -89,7 +93,9 @@ class Bench:
         self._database = Database(url, clock=clock, pool_size=2)
         self._front = QueueFront(clock)
         self._holder = uuid4()
-        self._reads = {**_reads(), QUEUE: QueueWatch(clock).look}
+        self._folder = Folder()
+        watch = QueueWatch(clock)
+        self._reads = {**_reads(), QUEUE: watch.count, SCRAPED: watch.look}
         with psycopg.connect(url) as connection:
             middle = connection.execute(
                 "SELECT id, user_id, created_at FROM wallet_provisioning_jobs WHERE status = 'completed' "
@@ -126,7 +132,9 @@ class Bench:
 
     def churn(self, jobs: int, at_once: int = 10) -> None:
         """Claim, complete and accept so many jobs, as a busy daemon does."""
-        for _ in range(0, jobs, at_once):
+        for number in range(0, jobs, at_once):
+            if number % _FOLDED_AFTER == 0:
+                self.fold()
             claimed = self.claim(at_once)
             self.complete(claimed)
             with self._database.write("benchmark", "accept") as tx:
@@ -145,6 +153,11 @@ class Bench:
         with self._database.write("writer", "results") as tx:
             record_results(tx, [_made(job) for job in jobs])
             apply_moves(tx, [complete(job) for job in jobs])
+
+    def fold(self) -> None:
+        """Add to the totals what was counted, as the bookkeeper does every few seconds."""
+        with self._database.write("bookkeeper", "fold") as tx:
+            self._folder.fold(tx)
 
     def accept(self) -> None:
         """Accept one job."""

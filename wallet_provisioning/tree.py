@@ -6,6 +6,7 @@
     ├─ jobs      the pool of job actors, drained together
     ├─ scheduler
     ├─ rescuer
+    ├─ bookkeeper  only on PostgreSQL
     ├─ sealer    only with a key to sign the audit
     ├─ sweeper   only with a retention
     ├─ listener

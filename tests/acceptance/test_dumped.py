@@ -1,4 +1,4 @@
-"""A PostgreSQL database that is dumped and restored into another server keeps its seals and its guards."""
+"""A PostgreSQL database that is dumped and restored into another server keeps seals, guards and totals."""
 
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from tests.acceptance.outside import Circle, open_circle
 from tests.servers import POSTGRES_PROGRAMS, PostgresServer
 from wallet_provisioning.clock import SystemClock
 from wallet_provisioning.store.database import Database
+from wallet_provisioning.store.folding import Folder
 from wallet_provisioning.store.seals import seal_next
 from wallet_provisioning.store.signing import Signer
 
@@ -50,7 +51,9 @@ def test_seals_guards_and_the_look_at_circle_survive_dump_and_restore(
     try:
         # So that the old server is far ahead of the new one.
         spend_transactions(url, 3000)
-        provision(house, 3)
+        provision(house, 2)
+        fold(url)
+        provision(house, 1)
         rows = seal(url)
         dump = run("pg_dump", "--format=custom", url)
         lost = provision(house, 2)
@@ -66,6 +69,7 @@ def test_seals_guards_and_the_look_at_circle_survive_dump_and_restore(
         assert verified(house) == rows
         assert refusals(restored) == CHANGES
         house.start()
+        assert counted(house) == 3
         job = house.order(lost[0])
         until(lambda: is_held(house) or None, 60, house.tail)
         assert house.command("reconcile", "--apply")[0] == 0
@@ -74,7 +78,7 @@ def test_seals_guards_and_the_look_at_circle_survive_dump_and_restore(
         provision(house, 1)
         assert seal(restored) > rows
         assert verified(house) > rows
-        assert sum(len(ids) for ids in circle.wallets().values()) == 6
+        assert sum(len(ids) for ids in circle.wallets().values()) == counted(house) == 6
     finally:
         house.close()
 
@@ -90,6 +94,19 @@ def spend_transactions(url: str, count: int) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for _ in range(count):
             connection.execute("SELECT txid_current()")
+
+
+def fold(url: str) -> None:
+    """Add to the totals what was counted, under the old server's ids of transactions."""
+    database = Database(url, clock=SystemClock())
+    with database.write("test", "fold") as tx:
+        assert Folder().fold(tx, enough=1) > 0
+    database.close()
+
+
+def counted(house: House) -> int:
+    """Return how many jobs the daemon says were completed."""
+    return int(house.get("admin/workers/status")["metrics"]["successful_jobs"])
 
 
 def seal(url: str) -> int:

@@ -1,4 +1,4 @@
-"""The queue is counted truly, and beside an old transaction without walking over what has gone by."""
+"""The queue is counted truly, seldom where that is dear, and beside an old transaction from its front."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,13 +9,13 @@ from sqlalchemy import Connection, text
 
 from benchmarks.flat_rows import History, fill
 from tests.servers import PostgresServer
-from tests.support_store import accept, apply, claim
+from tests.support_store import TIMEOUT, accept, apply, claim, claim_new, finish
 from wallet_provisioning.clock import ManualClock, SystemClock
-from wallet_provisioning.jobs.moves import complete, hand_back
+from wallet_provisioning.jobs.moves import complete, hand_back, schedule_retry
 from wallet_provisioning.jobs.states import JobStatus
 from wallet_provisioning.store import reports
 from wallet_provisioning.store.database import Database
-from wallet_provisioning.store.queue_watch import QueueWatch
+from wallet_provisioning.store.queue_watch import Queue, QueueWatch
 
 QUEUED, HELD, RETRY = JobStatus.QUEUED, JobStatus.IN_PROGRESS, JobStatus.RETRY
 DEAR = timedelta(seconds=1)
@@ -23,27 +23,90 @@ LONG_AGO = timedelta(minutes=-2)
 
 
 class SlowClock(ManualClock):
-    """A clock by which every look takes long."""
+    """A clock by which every look takes long: it moves whenever somebody reads it."""
+
+    step = DEAR
 
     def monotonic(self) -> timedelta:
-        self.advance(DEAR)
+        self.advance(self.step)
         return super().monotonic()
 
 
-def test_it_counts_what_the_reports_count(database: Database) -> None:
-    watch = QueueWatch(ManualClock())
+class BriskClock(SlowClock):
+    """A clock by which a look takes some hundredths of a second."""
+
+    step = timedelta(milliseconds=10)
+
+
+def look(database: Database, watch: QueueWatch | None = None) -> Queue:
     with database.read() as connection:
-        found = watch.look(connection)
-    assert (found.depths, found.oldest_due_age) == ({QUEUED: 0, HELD: 0, RETRY: 0}, None)
+        return (watch or QueueWatch(ManualClock())).look(connection)
+
+
+def test_there_is_nothing_at_first(database: Database) -> None:
+    nothing = Queue(depths={QUEUED: 0, HELD: 0, RETRY: 0}, oldest_due_age=None, oldest_in_progress_age=None)
+    assert look(database) == nothing
+
+
+def test_it_counts_the_unfinished_by_status(database: Database) -> None:
+    apply(database, schedule_retry(claim_new(database), TIMEOUT, timedelta(minutes=1)))
+    finish(database, claim_new(database))
     for _ in range(3):
         accept(database)
     claim(database, limit=1)
 
-    with database.read() as connection:
-        found = watch.look(connection)
-        assert found.depths == reports.queue_depths(connection) == {QUEUED: 2, HELD: 1, RETRY: 0}
-    assert found.oldest_due_age is not None
-    assert found.oldest_due_age > timedelta()
+    assert look(database).depths == {QUEUED: 2, HELD: 1, RETRY: 1}
+
+
+def test_the_oldest_job_that_is_due_or_held_has_an_age(database: Database) -> None:
+    accept(database)
+    waiting = look(database)
+    (job,) = claim(database)
+    held = look(database)
+    apply(database, schedule_retry(job, TIMEOUT, timedelta(minutes=1)))
+    put_off = look(database)
+
+    assert waiting.oldest_due_age is not None
+    assert held.oldest_in_progress_age is not None
+    assert timedelta() <= waiting.oldest_due_age < timedelta(minutes=1)
+    assert timedelta() <= held.oldest_in_progress_age < timedelta(minutes=1)
+    assert (waiting.oldest_in_progress_age, held.oldest_due_age) == (None, None)
+    assert (put_off.oldest_due_age, put_off.oldest_in_progress_age) == (None, None)
+
+
+def test_a_look_is_the_answer_for_a_hundred_times_as_long_and_ages(database: Database) -> None:
+    """However often somebody asks, counting takes a hundredth of the time."""
+    clock = BriskClock()
+    watch = QueueWatch(clock)
+    for _ in range(2):
+        accept(database)
+    claim(database, limit=1)
+    first = look(database, watch)
+    accept(database)
+    clock.advance(timedelta(seconds=1))
+    again = look(database, watch)
+    clock.advance(timedelta(seconds=10))
+    later = look(database, watch)
+
+    assert (first.depths[QUEUED], again.depths[QUEUED], later.depths[QUEUED]) == (1, 1, 2)
+    for before, after in (
+        (first.oldest_due_age, again.oldest_due_age),
+        (first.oldest_in_progress_age, again.oldest_in_progress_age),
+    ):
+        assert before is not None
+        assert after is not None
+        assert timedelta(seconds=1) <= after - before < timedelta(seconds=2)
+
+
+def test_no_answer_is_older_than_a_minute(database: Database) -> None:
+    clock = SlowClock()
+    watch = QueueWatch(clock)
+    look(database, watch)
+    accept(database)
+    clock.advance(timedelta(seconds=50))
+    assert look(database, watch).depths[QUEUED] == 0
+    clock.advance(timedelta(seconds=10))
+    assert look(database, watch).depths[QUEUED] == 1
 
 
 def test_a_job_that_was_handed_back_is_counted_within_minutes_where_counting_is_dear(
@@ -81,7 +144,8 @@ def filled(postgres: PostgresServer, postgres_template: str) -> Iterator[Databas
 
 
 def test_beside_an_old_transaction_it_passes_over_what_has_gone_by(filled: Database) -> None:
-    watch = QueueWatch(SlowClock())
+    clock = SlowClock()
+    watch = QueueWatch(clock)
     with filled.read() as old:
         assert reports.totals(old).processed == 0
         for _ in range(6):
@@ -91,6 +155,7 @@ def test_beside_an_old_transaction_it_passes_over_what_has_gone_by(filled: Datab
             before = _entries(connection)
             whole = watch.look(connection)
             between = _entries(connection)
+            clock.advance(timedelta(minutes=1))
             near = watch.look(connection)
             after = _entries(connection)
 

@@ -12,7 +12,6 @@ from tests.support_store import (
     TIMEOUT,
     accept,
     apply,
-    claim,
     claim_new,
     finish,
     live,
@@ -232,46 +231,6 @@ def test_a_timeline_is_in_order_and_of_one_job(database: Database) -> None:
         "provision_complete",
     ]
     assert [row.created_at for row in rows] == sorted(row.created_at for row in rows)
-
-
-def test_depths_count_the_unfinished_by_status(database: Database) -> None:
-    accept(database)
-    job = claim_new_of_two(database)
-    apply(database, moves.schedule_retry(job, TIMEOUT, timedelta(minutes=1)))
-    done = claim_new(database)
-    finish(database, done)
-    accept(database)
-
-    with database.read() as connection:
-        assert reports.queue_depths(connection) == {
-            JobStatus.QUEUED: 1,
-            JobStatus.IN_PROGRESS: 1,
-            JobStatus.RETRY: 1,
-        }
-
-
-def claim_new_of_two(database: Database) -> moves.ClaimedJob:
-    accept(database)
-    return claim(database)[0]
-
-
-def test_depths_are_0_where_there_is_nothing(database: Database) -> None:
-    with database.read() as connection:
-        assert set(reports.queue_depths(connection).values()) == {0}
-        assert reports.oldest_due_age(connection) is None
-
-
-def test_the_oldest_due_job_has_an_age(database: Database) -> None:
-    accept(database)
-    with database.read() as connection:
-        age = reports.oldest_due_age(connection)
-    assert age is not None
-    assert timedelta() <= age < timedelta(minutes=1)
-
-    (job,) = claim(database)
-    apply(database, moves.schedule_retry(job, TIMEOUT, timedelta(minutes=1)))
-    with database.read() as connection:
-        assert reports.oldest_due_age(connection) is None
 
 
 def test_times_are_aware_and_in_utc(database: Database) -> None:

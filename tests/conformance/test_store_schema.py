@@ -16,6 +16,7 @@ from wallet_provisioning.store import tables
 from wallet_provisioning.store.audit import write_audit
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.errors import RowRefusedError, SchemaTooNewError, SchemaTooOldError
+from wallet_provisioning.store.folding import Folder
 from wallet_provisioning.store.schema import (
     SchemaState,
     downgrade,
@@ -204,6 +205,8 @@ def _leave_rows(database: Database) -> None:
     (job,) = claim(database)
     open_requests(database, job)
     finish(database, job)
+    with database.write("bookkeeper", "fold") as tx:
+        Folder().fold(tx, enough=1)
     accept(database)
     (held,) = claim(database)
     apply(database, hand_back(held))

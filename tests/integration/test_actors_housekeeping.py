@@ -34,7 +34,7 @@ def finish_one(tree: Production) -> None:
 def test_without_a_key_or_a_retention_nobody_keeps_house(tmp_path: Path) -> None:
     with Production(tmp_path) as tree:
         paths = {view.path for view in tree.root.views()}
-        assert not paths & {"sealer", "sweeper"}
+        assert not paths & {"bookkeeper", "sealer", "sweeper"}
 
 
 def test_what_the_jobs_leave_is_sealed_within_half_a_minute(tmp_path: Path) -> None:

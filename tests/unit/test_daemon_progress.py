@@ -5,31 +5,16 @@ from datetime import timedelta
 
 import pytest
 
+from tests.samples import an_actor
 from wallet_provisioning.actors.listener import ECHO
 from wallet_provisioning.actors.shared import Shared
 from wallet_provisioning.clock import ManualClock
 from wallet_provisioning.daemon.progress import Progress, ProgressOptions
-from wallet_provisioning.supervision.snapshot import ActorView, ChildKind, ChildState, Work
+from wallet_provisioning.supervision.snapshot import ActorView, Work
 from wallet_provisioning.telemetry.events import TransactionEnded
 
 MINUTE = timedelta(minutes=1)
 POLL = timedelta(seconds=30)
-
-
-def an_actor(path: str) -> ActorView:
-    return ActorView(
-        path=path,
-        kind=ChildKind.WORKER,
-        class_name="SomeActor",
-        state=ChildState.RUNNING,
-        incarnation=1,
-        restarts=0,
-        zombies=0,
-        mailbox_depth=0,
-        oldest_message_age=None,
-        working_on=None,
-        last_crash=None,
-    )
 
 
 TREE = {path: an_actor(path) for path in ("/", "writer", "scheduler", "jobs/1")}

@@ -1,9 +1,10 @@
-"""The actors that keep house beside the jobs: present only where the settings call for them."""
+"""The actors that keep house beside the jobs: present where the settings or the database call for them."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
 
+from wallet_provisioning.actors.bookkeeper import BookkeeperActor
 from wallet_provisioning.actors.rescuer import RescuerMessage
 from wallet_provisioning.actors.sealer import SEAL_EVERY, SealerActor
 from wallet_provisioning.actors.sweeper import SweeperActor, SweeperOptions
@@ -19,7 +20,7 @@ _DRAIN = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Housekeeping:
-    """What is to be done; None leaves the actor out."""
+    """What the settings call for; None leaves the actor out."""
 
     signer: Signer | None = None
     sweeper: SweeperOptions | None = None
@@ -35,8 +36,10 @@ def housekeepers(
     emit: Emit,
     watchers: tuple[Address[RescuerMessage], ...],
 ) -> list[Child]:
-    """Return the sealer and the sweeper, each where it is called for."""
+    """Return the bookkeeper, the sealer and the sweeper, each where it is called for."""
     recipes = {}
+    if database.dialect == "postgresql":
+        recipes["bookkeeper"] = recipe(BookkeeperActor, database=database)
     if options.signer is not None:
         recipes["sealer"] = recipe(
             SealerActor, database=database, signer=options.signer, every=SEAL_EVERY, emit=emit

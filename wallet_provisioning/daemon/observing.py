@@ -12,7 +12,6 @@ from wallet_provisioning.reconcile.findings import Kind
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.queue_watch import Queue, QueueWatch
 from wallet_provisioning.store.reconciliation import read_standing
-from wallet_provisioning.store.reports import oldest_in_progress_age
 from wallet_provisioning.supervision.snapshot import ActorView
 
 _LEVELS = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
@@ -50,8 +49,7 @@ class ObservedDaemon:
 
     def oldest_in_progress_age(self) -> timedelta | None:
         """Return how long ago the longest-running job was claimed."""
-        with self._database.read() as connection:
-            return oldest_in_progress_age(connection)
+        return self._queue().oldest_in_progress_age
 
     def actors(self) -> Sequence[ActorView]:
         """Return the tree."""

@@ -12,6 +12,7 @@ class Chore(IntEnum):
 
     SEAL = 0x7365616C
     SWEEP = 0x7377656570
+    FOLD = 0x666F6C64
 
 
 def is_ours(tx: Transaction, chore: Chore) -> bool:

@@ -3,9 +3,7 @@
 Counts come from the rollup and from partial indexes, never from the history.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -13,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal, select
 
-from wallet_provisioning.jobs.states import UNFINISHED, AuditStatus, JobStatus, WalletStatus
+from wallet_provisioning.jobs.states import AuditStatus, JobStatus, WalletStatus
 from wallet_provisioning.store import tables
 from wallet_provisioning.store.audit_filters import names_chain, tells_of_error
 from wallet_provisioning.store.columns import Document
@@ -35,9 +33,9 @@ from wallet_provisioning.store.pages import (
     parse_cursor,
     within,
 )
-from wallet_provisioning.store.tables import audit_logs, job_error_totals, job_totals, jobs, wallets
+from wallet_provisioning.store.tables import audit_logs, jobs, wallets
 from wallet_provisioning.store.texts import clean
-from wallet_provisioning.store.transaction import now_of
+from wallet_provisioning.store.totals import Totals, totals
 from wallet_provisioning.store.views import (
     AUDIT_COLUMNS,
     JOB_COLUMNS,
@@ -60,28 +58,9 @@ __all__ = [
     "list_audit",
     "list_jobs",
     "list_wallets",
-    "oldest_due_age",
-    "queue_depths",
     "totals",
     "user_wallets",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
-    """The counts since the first day: attempts that ended, by how; `average_duration` of those."""
-
-    succeeded: int
-    failed: int
-    retried: int
-    average_duration: timedelta | None
-    last_processed_at: datetime | None
-    errors_by_type: Mapping[str, int]
-
-    @property
-    def processed(self) -> int:
-        """All attempts that ended."""
-        return self.succeeded + self.failed + self.retried
 
 
 def get_job(connection: Connection, job_id: UUID) -> JobView | None:
@@ -167,48 +146,6 @@ def user_wallets(connection: Connection, user_id: UUID) -> tuple[WalletView, ...
     """Return a user's wallets, in the order in which they were asked for."""
     query = wallet_columns().where(wallets.c.user_id == user_id).order_by(wallets.c.id)
     return tuple(read_wallets(connection, query))
-
-
-def totals(connection: Connection) -> Totals:
-    """Return the counts that outlive the daemon."""
-    names = ("succeeded", "failed", "retried", "timed", "duration_us")
-    sums = [func.coalesce(func.sum(job_totals.c[name]), 0).label(name) for name in names]
-    row = connection.execute(select(*sums, func.max(job_totals.c.last_processed_at).label("last"))).one()
-    average = timedelta(microseconds=int(row.duration_us) // int(row.timed)) if row.timed else None
-    by_type = select(job_error_totals.c.error_type, func.sum(job_error_totals.c.count).label("sum"))
-    errors = connection.execute(by_type.group_by(job_error_totals.c.error_type))
-    return Totals(
-        succeeded=int(row.succeeded),
-        failed=int(row.failed),
-        retried=int(row.retried),
-        average_duration=average,
-        last_processed_at=row.last,
-        errors_by_type={error.error_type: int(error.sum) for error in errors},
-    )
-
-
-def queue_depths(connection: Connection) -> Mapping[JobStatus, int]:
-    """Return how many jobs are in each unfinished status, 0 included."""
-    counted = func.count().label("depth")
-    query = select(jobs.c.status, counted).where(tables.UNFINISHED).group_by(jobs.c.status)
-    found = {JobStatus(row.status): int(row.depth) for row in connection.execute(query)}
-    return {status: found.get(status, 0) for status in sorted(UNFINISHED)}
-
-
-def oldest_due_age(connection: Connection) -> timedelta | None:
-    """Return how long the job that has waited longest could have been claimed, None if none waits."""
-    now = now_of(connection)
-    oldest = select(func.min(jobs.c.due_at)).where(tables.CLAIMABLE).scalar_subquery()
-    row = connection.execute(select(oldest.label("due"), now.label("moment"))).one()
-    return row.moment - row.due if row.due is not None and row.due <= row.moment else None
-
-
-def oldest_in_progress_age(connection: Connection) -> timedelta | None:
-    """Return how long ago the job that has been held longest was claimed, None if none is held."""
-    now = now_of(connection)
-    oldest = select(func.min(jobs.c.claimed_at)).where(tables.HELD).scalar_subquery()
-    row = connection.execute(select(oldest.label("since"), now.label("moment"))).one()
-    return None if row.since is None else row.moment - row.since
 
 
 def _read_audit(connection: Connection, statement: Select[Any]) -> tuple[AuditView, ...]:

@@ -22,6 +22,7 @@ from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.engine import for_writing, make_engine
 from wallet_provisioning.store.errors import SchemaTooNewError, SchemaTooOldError
 from wallet_provisioning.store.faults import DRIVER_ERRORS, translate
+from wallet_provisioning.store.folding import counts_run_behind, settle_counts
 from wallet_provisioning.store.tables import schema_compatibility
 from wallet_provisioning.store.urls import parse_url, sqlite_file
 
@@ -45,7 +46,7 @@ def migrate(url: str, *, revision: str = _HEAD) -> None:
 
     Waits up to a minute for another program that migrates. Raises `StoreUnavailableError`.
     """
-    _run(url, lambda config: command.upgrade(config, revision), and_then=put_forward)
+    _run(url, lambda config: command.upgrade(config, revision), and_then=_start_counters_anew)
 
 
 def downgrade(url: str, revision: str) -> None:
@@ -77,7 +78,7 @@ def require_current(database: Database) -> None:
     if state is SchemaState.TOO_NEW:
         raise SchemaTooNewError(SchemaTooNewError.__doc__)
     with database.read() as connection:
-        if runs_behind(connection):
+        if runs_behind(connection) or counts_run_behind(connection):
             msg = "the database was restored from a dump; run `wallet-provisioning migrate` once"
             raise SchemaTooOldError(msg)
 
@@ -141,6 +142,12 @@ def _run(
         raise fault from error
     finally:
         engine.dispose()
+
+
+def _start_counters_anew(connection: Connection) -> None:
+    """Put right what a dump brought from a server whose transactions had other ids."""
+    put_forward(connection)
+    settle_counts(connection)
 
 
 def _engine(url: URL) -> Engine:

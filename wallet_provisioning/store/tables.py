@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     FetchedValue,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -272,6 +273,30 @@ job_error_totals = Table(
     Column("shard", Integer, primary_key=True, autoincrement=False),
     Column("error_type", String(32), primary_key=True),
     Column("count", BigInteger, nullable=False),
+)
+
+# What commits counted and nobody has added to the totals yet, on PostgreSQL; `folding` says how.
+job_counts = Table(
+    "job_counts",
+    metadata,
+    # The database fills in which transaction wrote the row, and numbers it.
+    Column(
+        "transaction_id", BigInteger, primary_key=True, autoincrement=False, server_default=FetchedValue()
+    ),
+    Column("number", BigInteger, Identity(), primary_key=True),
+    Column("counted", String(32), nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("timed", BigInteger, nullable=False),
+    Column("duration_us", BigInteger, nullable=False),
+    Column("counted_at", Time, nullable=False),
+)
+
+job_counts_folded = Table(
+    "job_counts_folded",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("up_to", Words, nullable=False),
+    CheckConstraint("id = 1", name="ck_folded_single"),
 )
 
 controls = Table(

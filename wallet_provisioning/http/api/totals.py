@@ -9,9 +9,11 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from wallet_provisioning.clock import SystemClock
 from wallet_provisioning.http.api.door import DOOR, StoreDoor
 from wallet_provisioning.http.api.problems import ProblemError
 from wallet_provisioning.store.errors import StoreUnavailableError
+from wallet_provisioning.store.queue_watch import QueueWatch
 from wallet_provisioning.store.reports import Totals, totals
 
 _EVERY = 10.0
@@ -40,10 +42,12 @@ class KnownTotals:
 
 
 TOTALS: web.AppKey[KnownTotals] = web.AppKey("totals", KnownTotals)
+QUEUE: web.AppKey[QueueWatch] = web.AppKey("queue", QueueWatch)
 
 
 async def know_totals(app: web.Application) -> AsyncIterator[None]:
-    """Read the totals at the start and every few seconds, while the server runs."""
+    """Read the totals at the start and every few seconds, while the server runs; remember the queue."""
+    app[QUEUE] = QueueWatch(SystemClock())
     known = app[TOTALS] = KnownTotals()
     await known.read(app[DOOR])
     keeping = asyncio.create_task(known.keep(app[DOOR]), name="the totals")

@@ -16,11 +16,11 @@ from wallet_provisioning.http.api.parts import PARTS
 from wallet_provisioning.http.api.problems import ProblemError, unavailable
 from wallet_provisioning.http.api.routing import Access, Answer, Route
 from wallet_provisioning.http.api.shapes import HealthJson, MetricsDetailJson, RestartedJson, StatusJson
-from wallet_provisioning.http.api.totals import TOTALS
+from wallet_provisioning.http.api.totals import QUEUE, TOTALS
 from wallet_provisioning.http.api.tracing import current_trace_id
 from wallet_provisioning.store.audit import write_audit
 from wallet_provisioning.store.errors import StoreError
-from wallet_provisioning.store.reports import oldest_due_age, queue_depths, totals
+from wallet_provisioning.store.reports import totals
 
 SCHEDULER = "scheduler"
 _PING_DEADLINE = 3
@@ -36,11 +36,9 @@ async def show_status(request: web.Request) -> web.Response:
 async def show_metrics(request: web.Request) -> web.Response:
     """Show the totals and what is unfinished now."""
     door = request.app[DOOR]
-    known, depths, oldest = await asyncio.gather(
-        door.read(totals), door.read(queue_depths), door.read(oldest_due_age)
-    )
+    known, queue = await asyncio.gather(door.read(totals), door.read(request.app[QUEUE].look))
     worker = request.app[PARTS].control.worker()
-    return json_response(views.metrics_detail_json(worker, known, depths, oldest))
+    return json_response(views.metrics_detail_json(worker, known, queue.depths, queue.oldest_due_age))
 
 
 async def show_health(request: web.Request) -> web.Response:
