@@ -30,9 +30,9 @@ from benchmarks.stub_circle import timed_stub
 from benchmarks.trail import Ended, History, Sample, parts, percentiles
 from tests.servers import RedisServer
 from wallet_provisioning.clock import SystemClock
-from wallet_provisioning.store.accepting import JobRequest, accept_job
+from wallet_provisioning.store.acceptance import accept
+from wallet_provisioning.store.accepting import JobRequest
 from wallet_provisioning.store.database import Database
-from wallet_provisioning.store.telling import tell_accepted
 
 if TYPE_CHECKING:
     import queue
@@ -189,8 +189,8 @@ def _accept(url: str, history: History) -> Iterator[Ask]:
 
     def ask() -> float:
         asked = time.monotonic()
-        with database.write("cli", "accept_job") as tx:
-            tell_accepted(tx, accept_job(tx, JobRequest(user_id=uuid4(), chains=CHAINS, source="cli")))
+        job = JobRequest(user_id=uuid4(), chains=CHAINS, source="cli")
+        accept(database, job, actor="cli", reason="accept_job")
         return asked
 
     yield ask

@@ -11,7 +11,7 @@ from wallet_provisioning.jobs.chains import Chain, Environment, resolve
 from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.moves import ClaimedJob, Failure, Move, complete
 from wallet_provisioning.jobs.outcomes import Failed, Live
-from wallet_provisioning.store import accepting, claims, moves, reports, wallets
+from wallet_provisioning.store import acceptance, accepting, claims, moves, reports, wallets
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.schema import migrate
 from wallet_provisioning.store.transaction import Transaction
@@ -90,8 +90,7 @@ def request_id(value: str) -> accepting.RequestKey:
 
 
 def accept(database: Database, wanted: accepting.JobRequest | None = None) -> accepting.Accepted:
-    with database.write("test", "accept") as tx:
-        return accepting.accept_job(tx, wanted or request())
+    return acceptance.accept(database, wanted or request(), actor="test", reason="accept")
 
 
 def claim(
@@ -102,7 +101,7 @@ def claim(
     lease: timedelta = LEASE,
     include_retries: bool = True,
 ) -> tuple[ClaimedJob, ...]:
-    with database.write("scheduler", "claim") as tx:
+    with database.write_once("scheduler", "claim") as tx:
         return claims.claim_jobs(
             tx, holder=holder or uuid4(), limit=limit, lease=lease, include_retries=include_retries
         ).jobs
@@ -175,7 +174,13 @@ def explode(tx: Transaction) -> None:
 def open_requests(
     database: Database, *jobs: ClaimedJob, chain: Chain = ETH, together: bool = True
 ) -> wallets.Opened:
+    """Open requests as an actor does: at once if all members are new, else by a closer look."""
     members = [member(job) for job in jobs]
+    if together:
+        with database.write_once("circle/ETH", "request") as tx:
+            opened = wallets.open_new(tx, chain=chain, wallet_set_id=WALLET_SET, members=members)
+        if opened is not None:
+            return opened
     with database.write("circle/ETH", "request") as tx:
         return wallets.open_request(
             tx, chain=chain, wallet_set_id=WALLET_SET, members=members, together=together

@@ -22,6 +22,7 @@ from wallet_provisioning.store.claims import claim_jobs, rescue_expired
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.moves import apply_moves
 from wallet_provisioning.store.queue_front import QueueFront
+from wallet_provisioning.store.queue_watch import QueueWatch
 from wallet_provisioning.store.reports import AuditFilter, JobFilter, WalletFilter
 from wallet_provisioning.store.tables import jobs as job_table
 from wallet_provisioning.store.transaction import Transaction
@@ -138,8 +139,7 @@ LISTS: dict[str, Read] = {
 }
 # These look at all that is unfinished, or at rows that the filter leaves out, and say in which table.
 LONGER: dict[str, Read] = {
-    "queue depths": reports.queue_depths,
-    "oldest due": reports.oldest_due_age,
+    "the queue": lambda connection: QueueWatch(ManualClock()).look(connection),
     "queued jobs": jobs(status=JobStatus.QUEUED),
     "jobs in progress": jobs(status=JobStatus.IN_PROGRESS),
     "wallets in the making": wallets(status=WalletStatus.CREATING),

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -171,7 +170,7 @@ def test_a_failure_that_may_pass_leaves_the_wallet_in_the_making(database: Datab
 
 def test_a_failure_that_ends_its_job_in_the_same_transaction_is_audited_as_one(database: Database) -> None:
     job = claim_new(database)
-    last = replace(result(job, NO_ANSWER), fails_job_at=job.revision)
+    last = result(job, NO_ANSWER)._replace(fails_job_at=job.revision)
     ending = moves.fail(job, Failure(error_type=NO_ANSWER.error_type, message="no answer"))
 
     in_one(database, lambda tx: record_results(tx, [last]), lambda tx: apply_moves(tx, [ending]))
@@ -186,7 +185,7 @@ def test_a_failure_that_ends_no_job_since_chains_were_merged_in_is_audited_as_pa
 ) -> None:
     job = claim_new(database)
 
-    record(database, replace(result(job, NO_ANSWER), fails_job_at=job.revision - 1))
+    record(database, result(job, NO_ANSWER)._replace(fails_job_at=job.revision - 1))
 
     row = timeline(database, job.id)[-1]
     assert (row.status, row.changes["after"]["status"]) == ("retry_scheduled", "creating")

@@ -1,6 +1,6 @@
 """A database that is minutes old has no statistics, and PostgreSQL plans by guesses: they must not hurt."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
@@ -11,7 +11,7 @@ from tests.support_store import ETH, WALLET_SET, claim, member, request
 from wallet_provisioning.clock import SystemClock
 from wallet_provisioning.store.accepting import accept_job
 from wallet_provisioning.store.database import Database
-from wallet_provisioning.store.wallets import open_request
+from wallet_provisioning.store.wallets import Opened, open_new, open_request
 
 JOBS = 120
 ROWS_READ = text(
@@ -36,16 +36,18 @@ def rows_read(connection: Connection) -> int:
     return int(connection.execute(ROWS_READ).scalar_one())
 
 
-def test_a_request_never_reads_all_jobs_for_each_wallet_of_its_chain(young: Database) -> None:
+@pytest.mark.parametrize("open_one", [open_new, open_request])
+def test_a_request_never_reads_all_jobs_for_each_wallet_of_its_chain(
+    young: Database, open_one: Callable[..., Opened | None]
+) -> None:
     read = []
     for _ in range(4):  # from the third on the statement is prepared
         jobs = claim(young, limit=5)
         with young.write("circle/ETH", "store") as tx:
             before = rows_read(tx.connection)
-            opened = open_request(
-                tx, chain=ETH, wallet_set_id=WALLET_SET, members=[member(job) for job in jobs]
-            )
+            opened = open_one(tx, chain=ETH, wallet_set_id=WALLET_SET, members=[member(job) for job in jobs])
             read.append(rows_read(tx.connection) - before)
+        assert opened is not None
         assert opened.request is not None
 
     assert max(read) < 20 * JOBS

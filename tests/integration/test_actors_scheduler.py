@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from tests.servers import PostgresServer
 from tests.support_actors import Production
-from tests.support_desk import Desk, Post, of_kind
+from tests.support_desk import Desk, IdleRuntime, Post, of_kind
 from tests.support_store import LEASE, Events, accept, actions, apply, in_one, open_sqlite, operate
 from wallet_provisioning.actors.job import JobMessage, Rest, Work
 from wallet_provisioning.actors.results import Finished
@@ -118,3 +118,24 @@ def test_a_late_end_of_a_lost_job_frees_no_actor_that_has_another_one(tmp_path: 
         tree.until(tree.has_status(JobStatus.COMPLETED, present, next_one))
         assert tree.job(lost).wallets[0].status == "live"
         assert not tree.troubles()
+
+
+def test_what_may_be_the_echo_of_a_job_just_claimed_is_looked_for_in_a_moment(tmp_path: Path) -> None:
+    database, slots, clock = open_sqlite(tmp_path), two_slots(), ManualClock()
+    scheduler = schedule(database, slots, clock)
+    runtime = scheduler.life.runtime
+    assert isinstance(runtime, IdleRuntime)
+    scheduler.receive(Finished(slots=tuple(slots), due_in=None))
+    echo = WorkKnown(is_heard=True)
+
+    accept(database)
+    scheduler.receive(echo)
+    assert of_kind(Work, slots["jobs/1"].read()) == []
+    assert runtime.timers == [("scheduler", timedelta(milliseconds=20), WorkKnown())]
+    clock.advance(timedelta(milliseconds=5))
+    scheduler.receive(echo)
+    assert len(of_kind(Work, slots["jobs/1"].read())) == 1
+
+    accept(database)
+    scheduler.receive(WorkKnown())
+    assert len(of_kind(Work, slots["jobs/2"].read())) == 1

@@ -5,7 +5,14 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wallet_provisioning.jobs.identity import Member, reference, wallet_key, wallet_set_key
+from wallet_provisioning.jobs.identity import (
+    Member,
+    first_wallet_key,
+    reference,
+    references,
+    wallet_key,
+    wallet_set_key,
+)
 
 SET = "0f9e1c1e-6f1d-4c2b-9a55-2f7a0d1b8c11"
 USER = UUID("3f0a5f60-3c2c-4f0e-8a49-0d6a0e4e7f01")
@@ -56,3 +63,12 @@ def test_a_reference_outlives_the_key() -> None:
 @given(st.uuids(), st.uuids(), st.sampled_from(["ETH", "SOL", "APTOS"]))
 def test_references_of_two_users_differ(one: UUID, two: UUID, chain: str) -> None:
     assert (reference(SET, one, chain) == reference(SET, two, chain)) == (one == two)
+
+
+@given(st.lists(st.uuids(), max_size=5), st.sampled_from(["ETH", "SOL", "APTOS"]))
+def test_many_are_named_as_each_of_them_is(users: list[UUID], chain: str) -> None:
+    texts = [str(user) for user in users]
+    assert references(SET, texts, chain) == [reference(SET, user, chain) for user in users]
+    assert first_wallet_key(SET, texts, chain) == wallet_key(
+        SET, [Member(user_id=user, chain=chain) for user in users]
+    )

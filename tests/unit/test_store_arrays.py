@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from wallet_provisioning.store.arrays import Texts, array_text, ids_text
+from wallet_provisioning.store.arrays import array_text, ids_text
 
 
 def test_plain_texts_need_no_quotes() -> None:
@@ -38,10 +38,3 @@ def test_numbers_and_ids_are_written_as_they_are() -> None:
     one = uuid4()
     assert ids_text([1, None, 2]) == "{1,NULL,2}"
     assert ids_text([one]) == f"{{{one}}}"
-
-
-def test_each_id_is_written_once_and_found_again() -> None:
-    one, other = uuid4(), uuid4()
-    texts = Texts()
-    assert texts.array([one, other, one, None]) == f"{{{one},{other},{one},NULL}}"
-    assert texts.array([other]) == f"{{{other}}}"

@@ -40,7 +40,7 @@ from wallet_provisioning.jobs.chains import Chain
 from wallet_provisioning.jobs.outcomes import Outcome, Waiting
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.errors import CreationHeldError, StoreUnavailableError
-from wallet_provisioning.store.wallets import Opened, RequestMember, StoredRequest, open_request
+from wallet_provisioning.store.wallets import Opened, RequestMember, StoredRequest, open_new, open_request
 from wallet_provisioning.supervision.actor import Actor
 from wallet_provisioning.supervision.address import Address
 from wallet_provisioning.supervision.incidents import ChildEnded
@@ -300,9 +300,12 @@ class CircleActor(Actor[CircleMessage]):
 
     def _store(self, asks: Sequence[Ask], wallet_set: UUID) -> Opened:
         members = [
-            RequestMember(job_id=ask.assignment.job.id, epoch=ask.assignment.job.epoch, user_id=ask.user_id)
-            for ask in asks
+            RequestMember(job.id, job.epoch, job.user_id) for job in (ask.assignment.job for ask in asks)
         ]
+        with self._database.write_once(self.life.path, "open_request") as tx:
+            opened = open_new(tx, chain=self._chain, wallet_set_id=wallet_set, members=members)
+        if opened is not None:
+            return opened
         with self._database.write(self.life.path, "open_request") as tx:
             return open_request(tx, chain=self._chain, wallet_set_id=wallet_set, members=members)
 

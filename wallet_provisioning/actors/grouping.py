@@ -1,13 +1,12 @@
 """How the messages of one commit are taken apart and put together; pure, on whatever thread."""
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
 from wallet_provisioning.actors.results import (
     Assignment,
-    AttemptKey,
     ChainResult,
     Conclude,
     Finished,
@@ -19,6 +18,7 @@ from wallet_provisioning.jobs.states import JobStatus
 from wallet_provisioning.store.errors import RowRefusedError
 from wallet_provisioning.store.moves import Moved
 from wallet_provisioning.store.wallets import WalletResult
+from wallet_provisioning.telemetry.events import CreatedWallet, WalletsCreated
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class Progress:
 
     def is_over(self) -> bool:
         """Return whether every chain of the job has its outcome."""
-        return all(chain in self.outcomes for chain in self.assignment.job.chains)
+        return all(map(self.outcomes.__contains__, self.assignment.job.chains))
 
 
 def identity_of(message: RecordResults | Conclude) -> Hashable:
@@ -66,18 +66,14 @@ def row_of(result: ChainResult, failing: Collection[UUID]) -> WalletResult | Non
 
     `failing` are the jobs that fail in the same transaction.
     """
-    if isinstance(result.outcome, Waiting):
+    outcome = result.outcome
+    if isinstance(outcome, Waiting):
         return None
-    job = None if result.assignment is None else result.assignment.job
-    return WalletResult(
-        job_id=result.job_id if job is None else job.id,
-        epoch=None if job is None else job.epoch,
-        user_id=result.user_id,
-        chain=result.chain,
-        outcome=result.outcome,
-        request_id=result.request_id,
-        fails_job_at=job.revision if job is not None and job.id in failing else None,
-    )
+    if result.assignment is None:
+        return WalletResult(result.job_id, None, result.user_id, result.chain, outcome, result.request_id)
+    job = result.assignment.job
+    fails_at = job.revision if failing and job.id in failing else None
+    return WalletResult(job.id, job.epoch, result.user_id, result.chain, outcome, result.request_id, fails_at)
 
 
 def pieces_of(message: RecordResults | Conclude) -> list[RecordResults | Conclude]:
@@ -99,15 +95,21 @@ def as_refused(message: RecordResults | Conclude, error: Exception) -> RecordRes
     is_for_good = isinstance(error, RowRefusedError)
     text = f"wallet {result.outcome.circle_wallet_id} could not be stored: {type(error).__name__}"  # type: ignore[union-attr] # checked above
     failed = Failed(error_type=ErrorType.VALIDATION if is_for_good else ErrorType.CRASH, message=text)
-    return RecordResults(results=(replace(result, outcome=failed),))
+    return RecordResults(results=(result._replace(outcome=failed),))
 
 
-def news_of(over: dict[AttemptKey, Progress], moved: Sequence[Moved]) -> Finished:
-    """Return what the scheduler is told of the jobs whose attempt is over."""
+def news_of(slots: tuple[str, ...], moved: Sequence[Moved]) -> Finished:
+    """Return what the scheduler is told: whose attempts ended, and when the first of their jobs is due."""
     again = [each.move.due_in for each in moved if each.status is JobStatus.RETRY and each.move.due_in]
-    ended = {each.move.job_id for each in moved}
-    slots = tuple(
-        progress.assignment.slot for progress in over.values() if progress.assignment.job.id in ended
-    )
     is_queued = any(each.status is JobStatus.QUEUED for each in moved)
     return Finished(slots=slots, due_in=timedelta() if is_queued else min(again, default=None))
+
+
+def created_in(results: Sequence[WalletResult]) -> WalletsCreated | None:
+    """Return what is told of the wallets that went live; None where none did."""
+    wallets = [
+        CreatedWallet(job_id, user_id, chain, live.blockchain, live.circle_wallet_id, live.adopted)
+        for job_id, _, user_id, chain, live, *_ in results
+        if isinstance(live, Live)
+    ]
+    return WalletsCreated(wallets=wallets) if wallets else None

@@ -159,9 +159,9 @@ class ListenerActor(Actor[ListenerMessage]):
         if heard is None or self._keeper.echo in heard:
             self._hear_echo()
         if heard is None:
-            self._pass_on(WorkKnown())
+            self._pass_on(WorkKnown(is_heard=True))
         elif not heard.isdisjoint({WORK, RETURNED}):
-            self._pass_on(WorkKnown(is_returned=RETURNED in heard))
+            self._pass_on(WorkKnown(is_returned=RETURNED in heard, is_heard=True))
         else:
             self._listen()
 

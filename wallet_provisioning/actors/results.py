@@ -1,6 +1,6 @@
 """What the writer is told, and what it tells: the results of a job's chains on their way into the store."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
@@ -51,21 +51,23 @@ class Finished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """A claimed job in the hands of a job actor: what everybody who works on it passes on."""
+    """A claimed job in the hands of a job actor: what everybody who works on it passes on.
+
+    `key` is the attempt: which job, and in which epoch. It is asked for a dozen times.
+    """
 
     job: ClaimedJob
     slot: str
     holder: Address[Recorded]
     span: Span
+    key: AttemptKey = field(init=False)
 
-    @property
-    def key(self) -> "AttemptKey":
-        """The attempt: which job, and in which epoch."""
-        return self.job.id.int, self.job.epoch
+    def __post_init__(self) -> None:
+        """Make the key."""
+        object.__setattr__(self, "key", (self.job.id.int, self.job.epoch))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainResult:
+class ChainResult(NamedTuple):
     """How the work on one chain ended; `assignment` is None where the job isn't in hand here."""
 
     user_id: UUID

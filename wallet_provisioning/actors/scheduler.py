@@ -17,6 +17,7 @@ from wallet_provisioning.actors.results import Finished
 from wallet_provisioning.actors.shared import Shared
 from wallet_provisioning.actors.waiting import Wave
 from wallet_provisioning.jobs.moves import ClaimedJob
+from wallet_provisioning.jobs.states import JobStatus, MoveName
 from wallet_provisioning.store.claims import Claims, claim_jobs
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.errors import StoreUnavailableError
@@ -25,17 +26,23 @@ from wallet_provisioning.store.queue_front import QueueFront
 from wallet_provisioning.supervision.actor import Actor
 from wallet_provisioning.supervision.address import Address
 from wallet_provisioning.supervision.life import Life
-from wallet_provisioning.telemetry.events import Emit, JobMoved, JobsClaimed
+from wallet_provisioning.telemetry.events import Emit, JobsClaimed, JobsMoved, MovedJob
 
 _GATHER = timedelta(milliseconds=20)
+# A notification of what was accepted here comes so soon after the claim that its own hint led to.
+_ECHO = timedelta(milliseconds=5)
 _AFTER_OUTAGE = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkKnown:
-    """Hint: there is a job to claim; `is_returned`, one at the old place that it kept in the queue."""
+    """Hint: there is a job to claim; `is_returned`, one at the old place that it kept in the queue.
+
+    What was `heard` by way of the store may be an echo of what the scheduler was told at once.
+    """
 
     is_returned: bool = False
+    is_heard: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +96,7 @@ class SchedulerActor(Actor[SchedulerMessage]):
         self._has_gathered = True
         self._is_gathering = False
         self._wave = 0
+        self._quiet_until = timedelta()
         self._next_due: tuple[timedelta, Callable[[], None]] | None = None
 
     def started(self) -> None:
@@ -126,9 +134,7 @@ class SchedulerActor(Actor[SchedulerMessage]):
     def _note(self, message: SchedulerMessage) -> None:
         match message:
             case WorkKnown():
-                self._may_have_work = True
-                if message.is_returned:
-                    self._front.look_back()
+                self._take_hint(message)
             case Poll():
                 self._poll()
             case Gathered():
@@ -139,6 +145,15 @@ class SchedulerActor(Actor[SchedulerMessage]):
                 self._free[message.slot] = None
             case _:
                 assert_never(message)
+
+    def _take_hint(self, hint: WorkKnown) -> None:
+        """Look for work; in a moment, where that may be the job that has just been claimed."""
+        if hint.is_returned:
+            self._front.look_back()
+        if hint.is_heard and self.life.clock.monotonic() < self._quiet_until:
+            self._wake_in(_GATHER)
+        else:
+            self._may_have_work = True
 
     def _poll(self) -> None:
         self._may_have_work = True
@@ -172,6 +187,7 @@ class SchedulerActor(Actor[SchedulerMessage]):
                 return
             self._assign(claims.jobs)
             self._may_have_work = len(claims.jobs) == limit
+            self._quiet_until = self.life.clock.monotonic() + _ECHO
             if claims.next_due is not None:
                 self._wake_in(claims.next_due)
 
@@ -195,7 +211,7 @@ class SchedulerActor(Actor[SchedulerMessage]):
         """Claim jobs; None where the store is away, which passes."""
         began = self.life.clock.monotonic()
         try:
-            with self._database.write(self.life.path, "claim_jobs") as tx:
+            with self._database.write_once(self.life.path, "claim_jobs") as tx:
                 claims = claim_jobs(
                     tx,
                     holder=self._options.holder,
@@ -217,11 +233,11 @@ class SchedulerActor(Actor[SchedulerMessage]):
         self._wave += 1
         self._has_gathered = False
         wave = Wave(number=self._wave, sizes=_sizes(jobs))
+        self._emit(_claimed(jobs, self.life.path))
         for job in jobs:
             slot = next(iter(self._free))
             del self._free[slot]
             self._unread.pop(slot, None)
-            self._emit(_claimed(job, self.life.path))
             self._job_actors[slot].tell(Work(job=job, wave=wave))
 
 
@@ -233,13 +249,8 @@ def _sizes(jobs: tuple[ClaimedJob, ...]) -> Mapping[str, int]:
     return sizes
 
 
-def _claimed(job: ClaimedJob, actor: str) -> JobMoved:
-    return JobMoved(
-        move="claim",
-        job_id=job.id,
-        user_id=job.user_id,
-        status="in_progress",
-        attempt=job.attempt,
-        actor=actor,
-        trace_id=trace_id_of(job.traceparent),
-    )
+def _claimed(jobs: tuple[ClaimedJob, ...], actor: str) -> JobsMoved:
+    moved = [
+        MovedJob(job.id, job.user_id, job.attempt, trace_id=trace_id_of(job.traceparent)) for job in jobs
+    ]
+    return JobsMoved(move=MoveName.CLAIM, status=JobStatus.IN_PROGRESS, actor=actor, jobs=moved)

@@ -16,6 +16,7 @@ from typing import assert_never
 from wallet_provisioning.actors.grouping import (
     Progress,
     as_refused,
+    created_in,
     identity_of,
     news_of,
     pieces_of,
@@ -36,13 +37,13 @@ from wallet_provisioning.actors.results import (
     WriterMessage,
 )
 from wallet_provisioning.jobs.backoff import Backoff
-from wallet_provisioning.jobs.moves import Move
 from wallet_provisioning.jobs.outcomes import conclude
 from wallet_provisioning.jobs.states import MoveName
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.errors import StoreUnavailableError
-from wallet_provisioning.store.moves import Moved, apply_moves
-from wallet_provisioning.store.wallets import WalletResult, record_results
+from wallet_provisioning.store.moves import Moved, events_of
+from wallet_provisioning.store.recording import Recording, record
+from wallet_provisioning.store.settling import Ending
 from wallet_provisioning.supervision.actor import Actor
 from wallet_provisioning.supervision.address import Address
 from wallet_provisioning.supervision.life import Life
@@ -113,8 +114,10 @@ class WriterActor(Actor[WriterMessage]):
 
     def _may_end_a_job(self, message: RecordResults | Conclude) -> bool:
         """Count the results that are kept of each attempt; return whether one may have its last."""
-        is_end = isinstance(message, Conclude)
-        return is_end or any(self._is_last(result.assignment) for result in results_in(message))
+        if isinstance(message, Conclude):
+            return True
+        # All are counted, so no `any`, which would stop at the first.
+        return True in [self._is_last(result.assignment) for result in message.results]
 
     def _is_last(self, assignment: Assignment | None) -> bool:
         """Return whether this result may be its attempt's last; a repeat counts too, and does no harm."""
@@ -161,18 +164,18 @@ class WriterActor(Actor[WriterMessage]):
     def _commit(self, group: Sequence[RecordResults | Conclude]) -> None:
         touched, added = self._merge(group)
         over = {key: progress for key, progress in touched.items() if progress.is_over()}
-        ends = [self._end_of(progress) for progress in over.values()]
-        failing = {move.job_id for move in ends if move.name is MoveName.FAIL}
+        endings = [self._ending_of(progress) for progress in over.values()]
+        failing = {ending.job.id for ending in endings if ending.move.name is MoveName.FAIL}
         results = [
             row_of(result, failing)
             for result, progress in added
             if progress is None or progress.counts(result)
         ]
-        with self._database.write(self.life.path, "record_results") as tx:
-            changed = record_results(tx, [row for row in results if row is not None])
-            moved = apply_moves(tx, ends) if ends else ()
+        recording = record(
+            self._database, self.life.path, [row for row in results if row is not None], endings
+        )
         self._remember(touched, over)
-        self._tell(over, changed, moved)
+        self._tell(over, recording)
 
     def _merge(
         self, group: Sequence[RecordResults | Conclude]
@@ -204,14 +207,16 @@ class WriterActor(Actor[WriterMessage]):
             progress = touched[key] = Progress(assignment, dict(committed), committed)
         return progress
 
-    def _end_of(self, progress: Progress) -> Move:
-        return conclude(progress.assignment.job, progress.outcomes, self._backoff, self._chance)
+    def _ending_of(self, progress: Progress) -> Ending:
+        job = progress.assignment.job
+        return Ending(job, conclude(job, progress.outcomes, self._backoff, self._chance))
 
     def _remember(self, touched: dict[AttemptKey, Progress], over: dict[AttemptKey, Progress]) -> None:
         now = self.life.clock.monotonic()
         for key, progress in touched.items():
-            self._open[key] = progress
-            self._since.setdefault(key, now)
+            if key not in over:
+                self._open[key] = progress
+                self._since.setdefault(key, now)
         stale = [key for key, since in self._since.items() if now - since > self._forget_after]
         for key in (*over, *stale):
             self._open.pop(key, None)
@@ -219,20 +224,19 @@ class WriterActor(Actor[WriterMessage]):
 
     # What is told after the commit.
 
-    def _tell(
-        self, over: dict[AttemptKey, Progress], changed: Sequence[WalletResult], moved: Sequence[Moved]
-    ) -> None:
-        by_job = {each.move.job_id: each for each in moved}
+    def _tell(self, over: dict[AttemptKey, Progress], recording: Recording) -> None:
+        moved_of = {(each.move.job_id.int, each.move.epoch): each for each in recording.moved}
         is_alone = len(over) == 1
-        for progress in over.values():
-            self._tell_holder(progress.assignment, by_job.get(progress.assignment.job.id), is_alone=is_alone)
+        for key, progress in over.items():
+            self._tell_holder(progress.assignment, moved_of.get(key), is_alone=is_alone)
         if over:
-            self._scheduler.tell(news_of(over, moved))
-        for each in moved:
-            self._emit(each.event(self.life.path))
-        for result in changed:
-            if (event := result.event()) is not None:
-                self._emit(event)
+            slots = tuple(each.assignment.slot for key, each in over.items() if key in moved_of)
+            self._scheduler.tell(news_of(slots, recording.moved))
+        for event in events_of(recording.moved, self.life.path):
+            self._emit(event)
+        created = created_in(recording.counted)
+        if created is not None:
+            self._emit(created)
 
     def _tell_holder(self, assignment: Assignment, moved: Moved | None, *, is_alone: bool) -> None:
         """Tell the job actor; under load it reads this with its next assignment, unwoken."""

@@ -26,8 +26,12 @@ class Member:
 
 def wallet_key(wallet_set_id: str, members: Iterable[Member]) -> UUID:
     """Return the idempotency key of a request for these wallets, in this order."""
-    parts = [f"{m.user_id}/{m.chain}/{m.generation}" for m in members]
-    return _as_uuid4(_digest(_WALLET, wallet_set_id, *parts))
+    return _key(wallet_set_id, [f"{m.user_id}/{m.chain}/{m.generation}" for m in members])
+
+
+def first_wallet_key(wallet_set_id: str, user_ids: Iterable[str], chain: str) -> UUID:
+    """Return the key of a request for these users' wallets on a chain, none of which was ever refused one."""
+    return _key(wallet_set_id, [f"{user_id}/{chain}/0" for user_id in user_ids])
 
 
 def wallet_set_key(environment: str, name: str, generation: int = 0) -> UUID:
@@ -38,6 +42,17 @@ def wallet_set_key(environment: str, name: str, generation: int = 0) -> UUID:
 def reference(wallet_set_id: str, user_id: UUID | str, chain: str) -> str:
     """Return the refId of a user's wallet on a chain: 43 characters, of the 100 that Circle allows."""
     return "wp-" + _digest(_REFERENCE, wallet_set_id, str(user_id), chain).hex()[:_REFERENCE_LENGTH]
+
+
+def references(wallet_set_id: str, user_ids: Iterable[str], chain: str) -> list[str]:
+    """Return the refIds of these users' wallets on a chain: the same as one by one, at half the cost."""
+    before, after = f"{_REFERENCE}\0{wallet_set_id}\0", f"\0{chain}"
+    digests = [hashlib.sha256(f"{before}{user_id}{after}".encode()).hexdigest() for user_id in user_ids]
+    return ["wp-" + digest[:_REFERENCE_LENGTH] for digest in digests]
+
+
+def _key(wallet_set_id: str, members: Iterable[str]) -> UUID:
+    return _as_uuid4(_digest(_WALLET, wallet_set_id, *members))
 
 
 def _digest(*parts: str) -> bytes:

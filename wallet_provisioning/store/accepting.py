@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
 
-from wallet_provisioning.jobs.states import WalletStatus
+from wallet_provisioning.jobs.states import JobStatus, WalletStatus
 from wallet_provisioning.store.audit import CHAINS_MERGED, JOB_CREATED, AuditEntry, write_entries
 from wallet_provisioning.store.errors import StoreBusyError
 from wallet_provisioning.store.ids import new_id
@@ -83,6 +83,29 @@ def accept_job(tx: Transaction, request: JobRequest) -> Accepted:
     raise StoreBusyError(msg)
 
 
+def new_job(request: JobRequest, job_id: UUID, chains: tuple[str, ...]) -> NewJob:
+    """Return the job that a request asks for, with these chains."""
+    return NewJob(
+        id=job_id,
+        user_id=request.user_id,
+        chains=chains,
+        max_attempts=request.max_attempts,
+        source=request.source,
+        traceparent=request.traceparent,
+    )
+
+
+def facts_of(new: NewJob | JobView, status: JobStatus) -> dict[str, object]:
+    """Return what the audit says of a job that was made."""
+    return {
+        "status": status.value,
+        "chains": list(new.chains),
+        "source": new.source,
+        "attempt_count": 0,
+        "max_attempts": new.max_attempts,
+    }
+
+
 def _try_accept(tx: Transaction, request: JobRequest, job_id: UUID) -> Accepted | None:
     """Return None where another transaction got in between: look again."""
     known = wallets_of(tx.connection, [request.user_id]).get(request.user_id, {})
@@ -108,7 +131,7 @@ def _create(
     chains: tuple[str, ...],
     known: dict[str, WalletView],
 ) -> Accepted | None:
-    new = _new_job(request, job_id, chains)
+    new = new_job(request, job_id, chains)
     job = insert_job(tx, new)
     if job is None:
         return None
@@ -139,29 +162,17 @@ def _answer_with_latest(tx: Transaction, request: JobRequest, job_id: UUID) -> A
     latest = latest_job(tx, request.user_id)
     if latest is not None:
         return Accepted(job=require_job(tx.connection, latest), created=False, merged=())
-    job = insert_job(tx, _new_job(request, job_id, request.chains), is_done=True)
+    job = insert_job(tx, new_job(request, job_id, request.chains), is_done=True)
     if job is None:
         return None
     _audit_creation(tx, job, {}, {})
     return Accepted(job=require_job(tx.connection, job_id), created=True, merged=())
 
 
-def _new_job(request: JobRequest, job_id: UUID, chains: tuple[str, ...]) -> NewJob:
-    return NewJob(
-        id=job_id,
-        user_id=request.user_id,
-        chains=chains,
-        max_attempts=request.max_attempts,
-        source=request.source,
-        traceparent=request.traceparent,
-    )
-
-
 def _audit_creation(
     tx: Transaction, job: JobView, known: dict[str, WalletView], wanted: dict[str, WalletView]
 ) -> None:
     wallets_before, wallets_after = _wallet_facts(known, wanted)
-    after = {"status": job.status.value, "chains": list(job.chains), "source": job.source}
     entry = AuditEntry(
         action=JOB_CREATED,
         resource_type="job",
@@ -170,7 +181,7 @@ def _audit_creation(
         job_id=job.id,
         epoch=0,
         before=wallets_before or None,
-        after={**after, "attempt_count": 0, "max_attempts": job.max_attempts, **wallets_after},
+        after={**facts_of(job, job.status), **wallets_after},
         trace_id=job.trace_id,
     )
     write_entries(tx, [entry], job.created_at)

@@ -5,7 +5,6 @@ The driver's own arrays cost ten times the CPU, since it looks at each value in 
 
 import re
 from collections.abc import Iterable, Sequence
-from uuid import UUID
 
 from wallet_provisioning.store.texts import clean
 
@@ -16,25 +15,6 @@ _NULL = "NULL"
 def ids_text(values: Iterable[object]) -> str:
     """Return ids, numbers or other values whose text needs no quotes as an array; None is NULL."""
     return "{" + ",".join([_NULL if value is None else str(value) for value in values]) + "}"
-
-
-class Texts:
-    """The texts of ids, each made once however often it occurs: a UUID's costs more than all else here."""
-
-    def __init__(self) -> None:
-        """Know none yet."""
-        self._known: dict[int, tuple[object, str]] = {}
-
-    def array(self, values: Iterable[UUID | None]) -> str:
-        """Return ids as an array; None is NULL."""
-        return "{" + ",".join([self._text(value) for value in values]) + "}"
-
-    def _text(self, value: UUID | None) -> str:
-        known = self._known.get(id(value))
-        if known is None:
-            # The value is kept too, or another one might take its place in memory and its text.
-            known = self._known[id(value)] = value, _NULL if value is None else str(value)
-        return known[1]
 
 
 def array_text(values: Sequence[str | None]) -> str:

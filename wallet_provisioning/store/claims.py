@@ -5,10 +5,10 @@ acts for the job later proves that it holds the current epoch.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import update
 
 from wallet_provisioning.jobs.moves import ClaimedJob, Move
 from wallet_provisioning.jobs.states import MoveName
@@ -17,7 +17,7 @@ from wallet_provisioning.store.errors import StaleJobError
 from wallet_provisioning.store.job_rows import LockedJobs, lock_jobs_where
 from wallet_provisioning.store.moves import Moved, apply_to_locked
 from wallet_provisioning.store.queue_front import QueueFront
-from wallet_provisioning.store.tables import CLAIMABLE, HELD, jobs
+from wallet_provisioning.store.tables import HELD, jobs
 from wallet_provisioning.store.transaction import Transaction
 
 
@@ -55,10 +55,7 @@ def claim_jobs(
         front.looked(since=since, took=front.now() - began, jobs=len(taken.jobs), last=taken.last_due)
     if len(taken.jobs) >= limit:
         return Claims(jobs=taken.jobs, next_due=None)
-    waits = (
-        _until_next_due(tx) if include_retries else None,
-        None if front is None or since is None else front.whole_again_in(),
-    )
+    waits = (taken.next_due, None if front is None or since is None else front.whole_again_in())
     return Claims(jobs=taken.jobs, next_due=min((each for each in waits if each is not None), default=None))
 
 
@@ -91,10 +88,3 @@ def _return_all(tx: Transaction, locked: LockedJobs | None, name: MoveName) -> t
         return ()
     moves = [Move(name=name, job_id=row.id, epoch=row.epoch) for row in locked.rows.values()]
     return apply_to_locked(tx, locked, moves)
-
-
-def _until_next_due(tx: Transaction) -> timedelta | None:
-    soonest = select(func.min(jobs.c.due_at)).where(CLAIMABLE, jobs.c.due_at > tx.now).scalar_subquery()
-    row = tx.execute(select(soonest.label("due"), tx.now.label("moment"))).one()
-    due: datetime | None = row.due
-    return None if due is None else max(timedelta(), due - row.moment)

@@ -6,7 +6,8 @@ few rows of a small pool, planning costs it a third of all its work. A kept plan
 were, and those of a new database grow fast, so plans are dropped every few seconds. What readers ask is
 planned for the values at hand, since those decide which partial index serves. Behind a pooler (see
 `pooling`) the limits are set anew in each transaction, which costs it a round trip, and nothing is
-prepared. SQLite: the driver's own transactions are turned off, since they begin too late.
+prepared. A write of one statement is sent without BEGIN and COMMIT, which would be two round trips more.
+SQLite: the driver's own transactions are turned off, since they begin too late.
 """
 
 import contextlib
@@ -33,6 +34,7 @@ from wallet_provisioning.store.urls import dialect_of
 WAIT_FOR_CONNECTION = timedelta(seconds=5)
 WAIT_FOR_LOCK = timedelta(seconds=5)
 _WRITES = "wallet_provisioning_writes"
+_ONCE = "wallet_provisioning_once"
 _TRIED = "wallet_provisioning_tried"
 _OLDEST_SQLITE = (3, 35)
 _TRY_AFTER = timedelta(seconds=10)
@@ -91,6 +93,15 @@ def make_engine(url: URL, *, clock: Clock, pool_size: int, application_name: str
 def for_writing(connection: Connection) -> Connection:
     """Mark a connection, before its transaction begins, as one that will write."""
     return connection.execution_options(**{_WRITES: True})
+
+
+def for_one_statement(connection: Connection) -> Connection:
+    """Mark a connection, before its transaction begins, as one that will write by a single statement.
+
+    PostgreSQL takes such a statement as a transaction of its own. Behind a pooler it gets one as ever, since
+    its limits must be set in it.
+    """
+    return connection.execution_options(**{_WRITES: True, _ONCE: True})
 
 
 def for_reading(connection: Connection) -> Connection:
@@ -183,8 +194,12 @@ def _begin_postgresql(connection: Connection) -> None:
         with patient_for(driver, FIRST_WORD):
             connection.exec_driver_sql(_POOLED_TRANSACTION)
         return
-    writes = connection.get_execution_options().get(_WRITES, False)
-    driver.prepare_threshold = _PREPARE_AFTER if writes else None
+    options = connection.get_execution_options()
+    driver.prepare_threshold = _PREPARE_AFTER if options.get(_WRITES, False) else None
+    # The driver sends BEGIN and COMMIT itself, unless this is set, which costs no round trip.
+    once = options.get(_ONCE, False)
+    if driver.autocommit is not once:
+        driver.autocommit = once
 
 
 def _try_connections(engine: Engine, clock: Clock) -> None:

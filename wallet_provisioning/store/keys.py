@@ -33,7 +33,7 @@ def claim_keys(tx: Transaction, keys: Sequence[RequestKey], job_id: UUID) -> UUI
 
     Then all keys point at that job. Waits for a transaction that writes one of them at this moment.
     """
-    new = sum(_is_new(tx, key, job_id) for key in _in_order(keys))
+    new = sum(_is_new(tx, key, job_id) for key in in_order(keys))
     if new == len(set(keys)):
         return None
     found = _find(tx, keys)
@@ -56,7 +56,7 @@ def find_first_job(tx: Transaction, key: RequestKey) -> UUID | None:
     return _find(tx, [key]).get(key)
 
 
-def _in_order(keys: Sequence[RequestKey]) -> list[RequestKey]:
+def in_order(keys: Sequence[RequestKey]) -> list[RequestKey]:
     """Every transaction writes its keys in one order, so two never wait for each other."""
     return sorted(set(keys), key=lambda key: (key.kind, key.value))
 

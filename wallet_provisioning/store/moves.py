@@ -7,9 +7,8 @@ fate, the audit, the rows and the totals are written, each set in one statement.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select
@@ -19,7 +18,6 @@ from wallet_provisioning.jobs.moves import Move
 from wallet_provisioning.jobs.states import JobStatus, MoveName
 from wallet_provisioning.store.audit import AuditEntry, Facts, write_entries
 from wallet_provisioning.store.changes import Change, plan
-from wallet_provisioning.store.completing import Completed, complete_jobs
 from wallet_provisioning.store.errors import ConflictError, NotFoundError
 from wallet_provisioning.store.fates import fail_wallets, revive_wallets
 from wallet_provisioning.store.job_rows import JobRow, LockedJobs, lock_jobs
@@ -30,7 +28,7 @@ from wallet_provisioning.store.totals import add_to_totals
 from wallet_provisioning.store.transaction import Transaction
 from wallet_provisioning.store.views import JobView
 from wallet_provisioning.store.wakeups import RETURNED, announce, notify
-from wallet_provisioning.telemetry.events import JobMoved
+from wallet_provisioning.telemetry.events import JobMoved, JobsMoved, MovedJob
 
 _WRITTEN = (
     "id",
@@ -49,8 +47,7 @@ _WRITTEN = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
+class Moved(NamedTuple):
     """A move that was made, which for a job with merged chains may differ from the one asked for.
 
     `duration` is that of the attempt which the move ended, None where none was running.
@@ -65,52 +62,39 @@ class Moved:
 
     def event(self, actor: str) -> JobMoved:
         """Return the event to state once the transaction is committed."""
-        failure = self.move.failure
-        return JobMoved(
-            move=self.move.name.value,
-            job_id=self.move.job_id,
-            user_id=self.user_id,
-            status=self.status.value,
-            attempt=self.attempt_count,
-            actor=actor,
-            error_type=None if failure is None else failure.error_type.value,
-            error_message=None if failure is None else failure.message,
-            duration=self.duration,
-            due_in=self.move.due_in,
-            trace_id=self.trace_id,
-        )
+        shown = _shown(self)._asdict()
+        return JobMoved(move=self.move.name.value, status=self.status.value, actor=actor, **shown)
+
+
+def events_of(moved: Iterable[Moved], actor: str) -> list[JobsMoved]:
+    """Return the events of many moves: one for those that are alike."""
+    alike: dict[tuple[str, str], list[MovedJob]] = {}
+    for each in moved:
+        alike.setdefault((each.move.name.value, each.status.value), []).append(_shown(each))
+    return [
+        JobsMoved(move=move, status=status, actor=actor, jobs=jobs) for (move, status), jobs in alike.items()
+    ]
+
+
+def _shown(moved: Moved) -> MovedJob:
+    move = moved.move
+    failure = move.failure
+    return MovedJob(
+        move.job_id,
+        moved.user_id,
+        moved.attempt_count,
+        moved.duration,
+        moved.trace_id,
+        None if failure is None else failure.error_type.value,
+        None if failure is None else failure.message,
+        move.due_in,
+    )
 
 
 def apply_moves(tx: Transaction, moves: Sequence[Move]) -> tuple[Moved, ...]:
     """Make the moves; one that its guards refuse is missing from the result, which is no error."""
-    if tx.dialect == "sqlite" or len({move.job_id for move in moves}) < len(moves):
-        return _apply_each(tx, moves)
-    plain = [move for move in moves if _is_completion(move)]
-    moved = {done.move.job_id: _completed(done) for done in complete_jobs(tx, plain)}
-    others = _apply_each(tx, [move for move in moves if move.job_id not in moved])
-    moved.update({each.move.job_id: each for each in others})
-    return tuple(moved[move.job_id] for move in moves if move.job_id in moved)
-
-
-def _apply_each(tx: Transaction, moves: Sequence[Move]) -> tuple[Moved, ...]:
     locked = lock_jobs(tx, {move.job_id for move in moves}) if moves else None
     return () if locked is None else apply_to_locked(tx, locked, moves)
-
-
-def _is_completion(move: Move) -> bool:
-    """Return whether it is the plainest move, and the most frequent."""
-    return move.name is MoveName.COMPLETE and move.epoch is not None and move.reason is None
-
-
-def _completed(done: Completed) -> Moved:
-    return Moved(
-        move=done.move,
-        user_id=done.user_id,
-        status=JobStatus.COMPLETED,
-        attempt_count=done.attempt_count,
-        duration=done.duration,
-        trace_id=done.trace_id,
-    )
 
 
 def move_by_operator(tx: Transaction, move: Move) -> JobView:

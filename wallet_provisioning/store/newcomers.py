@@ -103,7 +103,9 @@ def latest_job(tx: Transaction, user_id: UUID) -> UUID | None:
 
 def trace_id_of(traceparent: str | None) -> str | None:
     """Return the trace id of a W3C `traceparent`, None for what is none."""
-    parts = (traceparent or "").split("-")
+    if traceparent is None:
+        return None
+    parts = traceparent.split("-")
     return parts[1] if len(parts) == _TRACEPARENT_PARTS else None
 
 

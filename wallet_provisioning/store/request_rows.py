@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from sqlalchemy import Executable, Exists, Row, column, exists, func, not_, or_, select, update
@@ -17,7 +17,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from wallet_provisioning.jobs.chains import Chain
 from wallet_provisioning.jobs.identity import Member, wallet_key
 from wallet_provisioning.jobs.states import WalletStatus
-from wallet_provisioning.store.binding import store_and_bind
 from wallet_provisioning.store.columns import Document
 from wallet_provisioning.store.errors import RowRefusedError
 from wallet_provisioning.store.ids import new_id
@@ -26,12 +25,11 @@ from wallet_provisioning.store.tables import circle_requests, wallets
 from wallet_provisioning.store.transaction import Transaction
 from wallet_provisioning.store.urls import Dialect
 
-LONGEST_NAME = 50
+_LONGEST_NAME = 50
 _OF_REQUEST = ("blockchain", "account_type", "wallet_set_id")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredMember:
+class StoredMember(NamedTuple):
     """One wallet of a stored request. `job_id` is the job that wants it now, if any."""
 
     user_id: UUID
@@ -81,6 +79,11 @@ class StoredRequest:
     age: timedelta | None
 
 
+def name_of(chain: str, user_id: str) -> str:
+    """Return the name under which a user's wallet is made."""
+    return f"{chain} {user_id}"[:_LONGEST_NAME]
+
+
 def store_request(
     tx: Transaction,
     chain: Chain,
@@ -98,7 +101,8 @@ def store_request(
         [Member(user_id=m.user_id, chain=m.chain, generation=m.generation) for m in members],
     )
     values = _values(chain, wallet_set_id, members, key, moment)
-    request_id = _write_and_bind(tx, values, bound)
+    request_id = _write(tx, values)
+    _bind(tx, {**values, "id": request_id}, bound)
     return StoredRequest(
         id=request_id,
         idempotency_key=key,
@@ -176,26 +180,18 @@ def _values(
     }
 
 
-def _write_and_bind(tx: Transaction, values: dict[str, Any], bound: Mapping[str, StoredMember]) -> UUID:
-    if tx.dialect == "sqlite":
-        request_id = _write(tx, values)
-        fields = {name: values[name] for name in _OF_REQUEST}
-        fields |= {"request_id": request_id, "updated_at": values["first_sent_at"]}
-        rows = [
-            {"id": wallet_id, "position": position, "ref_id": member.ref_id, **fields}
-            for position, (wallet_id, member) in enumerate(bound.items())
-        ]
-        update_rows(tx, wallets, rows)
-        return request_id
-    written = store_and_bind(tx, values, {id_: member.ref_id for id_, member in bound.items()})
-    return _known(written, values)
+def _bind(tx: Transaction, values: Mapping[str, Any], bound: Mapping[str, StoredMember]) -> None:
+    fields = {name: values[name] for name in _OF_REQUEST}
+    fields |= {"request_id": values["id"], "updated_at": values["first_sent_at"]}
+    rows = [
+        {"id": wallet_id, "position": position, "ref_id": member.ref_id, **fields}
+        for position, (wallet_id, member) in enumerate(bound.items())
+    ]
+    update_rows(tx, wallets, rows)
 
 
 def _write(tx: Transaction, values: dict[str, Any]) -> UUID:
-    return _known(tx.execute(_insert(tx.dialect), values).scalar(), values)
-
-
-def _known(request_id: UUID | None, values: Mapping[str, Any]) -> UUID:
+    request_id: UUID | None = tx.execute(_insert(tx.dialect), values).scalar()
     if request_id is None:
         msg = f"key {values['idempotency_key']} belongs to a request that was not refused"
         raise RowRefusedError(msg)

@@ -29,10 +29,11 @@ from wallet_provisioning.jobs.errors import ErrorType
 from wallet_provisioning.jobs.identity import reference
 from wallet_provisioning.jobs.outcomes import Failed, Live
 from wallet_provisioning.jobs.states import JobStatus, WalletStatus
+from wallet_provisioning.store.new_requests import RequestMember, store_new
 from wallet_provisioning.store.request_rows import (
-    LONGEST_NAME,
     StoredMember,
     StoredRequest,
+    name_of,
     reopen_requests,
     store_request,
 )
@@ -44,15 +45,6 @@ from wallet_provisioning.store.urls import Dialect
 
 _REFUSED = "refused"
 _UNRESOLVED = "unresolved"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestMember:
-    """A wallet that is wanted from Circle: by which job, in whose hands, for whom."""
-
-    job_id: UUID
-    epoch: int
-    user_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +79,19 @@ class _Sorted:
     alone: list[_Wanted]
 
 
+def open_new(
+    tx: Transaction, *, chain: Chain, wallet_set_id: UUID, members: Sequence[RequestMember]
+) -> Opened | None:
+    """Store one request for all members, if each of them is new; else change nothing and return None.
+
+    It is a single statement on PostgreSQL, which `Database.write_once` is for, and all that most waves need.
+    """
+    new = store_new(tx, chain, wallet_set_id, members)
+    if new is None:
+        return None
+    return Opened(request=new, unresolved=(), live={}, failed={}, fenced_off=())
+
+
 def open_request(
     tx: Transaction,
     *,
@@ -106,11 +111,11 @@ def open_request(
         moment, held = _lock(tx, chain, members)
     parts = _sort(members, held, together=together)
     batches = [parts.shared, *([wanted] for wanted in parts.alone)]
-    new = [_store(tx, chain, wallet_set_id, batch, moment) for batch in batches if batch]
-    is_shared = bool(parts.shared) or len(new) == 1
+    stored = [_store(tx, chain, wallet_set_id, batch, moment) for batch in batches if batch]
+    is_shared = bool(parts.shared) or len(stored) == 1
     return Opened(
-        request=new[0] if is_shared else None,
-        unresolved=(*reopen_requests(tx, parts.bound_to, moment), *(new[1:] if is_shared else new)),
+        request=stored[0] if is_shared else None,
+        unresolved=(*reopen_requests(tx, parts.bound_to, moment), *(stored[1:] if is_shared else stored)),
         live=parts.live,
         failed=parts.failed,
         fenced_off=tuple(parts.fenced_off),
@@ -273,7 +278,7 @@ def _member(member: RequestMember, row: Row[Any], chain: Chain, wallet_set_id: s
         chain=chain.name,
         generation=row.generation,
         ref_id=reference(wallet_set_id, row.user_id, chain.name),
-        name=f"{chain.name} {row.user_id}"[:LONGEST_NAME],
+        name=name_of(chain.name, row.user_id),
         job_id=member.job_id if is_holders else _id(row.job_id),
     )
 

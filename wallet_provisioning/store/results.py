@@ -23,46 +23,19 @@ from wallet_provisioning.store.audit import (
     AuditEntry,
     write_entries,
 )
-from wallet_provisioning.store.going_live import go_live
 from wallet_provisioning.store.ids import new_id
 from wallet_provisioning.store.job_rows import lock_jobs
 from wallet_provisioning.store.request_rows import binds
 from wallet_provisioning.store.sets import insert_rows, one_of, set_value, update_rows
+from wallet_provisioning.store.settling import settle
 from wallet_provisioning.store.tables import circle_requests, jobs, wallets
 from wallet_provisioning.store.transaction import Transaction, moment_of
 from wallet_provisioning.store.urls import Dialect
 from wallet_provisioning.store.views import Fields
-from wallet_provisioning.telemetry.events import DuplicateWallet, WalletCreated
+from wallet_provisioning.store.wallet_result import WalletResult
+from wallet_provisioning.telemetry.events import DuplicateWallet
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WalletResult:
-    """How the work on one wallet ended, for which job in whose hands, under which stored request.
-
-    `fails_job_at` is the job's revision at which its end, in the same transaction, fails wallet and job.
-    """
-
-    job_id: UUID | None
-    epoch: int | None
-    user_id: UUID
-    chain: str
-    outcome: Live | Failed
-    request_id: UUID | None
-    fails_job_at: int | None = None
-
-    def event(self) -> WalletCreated | None:
-        """Return what is told of a wallet that went live; None of a failure."""
-        if isinstance(self.outcome, Failed):
-            return None
-        return WalletCreated(
-            job_id=self.job_id,
-            user_id=self.user_id,
-            chain=self.chain,
-            blockchain=self.outcome.blockchain,
-            circle_wallet_id=self.outcome.circle_wallet_id,
-            adopted=self.outcome.adopted,
-        )
-
+__all__ = ["WalletResult", "record_results"]
 
 _Placed: TypeAlias = tuple[int, WalletResult]
 _Key: TypeAlias = tuple[UUID, str]
@@ -120,11 +93,11 @@ def _record_live(tx: Transaction, results: Sequence[_Placed]) -> list[_Placed]:
     """Record wallets that went live all at once, and look closer at those that this left alone."""
     if not results:
         return []
-    went = go_live(tx, [result for _, result in results])
-    _resolve(tx, went.open_requests)
-    if not went.left_alone:
+    settled = settle(tx, [result for _, result in results], ())
+    _resolve(tx, settled.open_requests)
+    if not settled.left_alone:
         return list(results)
-    places = {results[number - 1][0] for number in went.left_alone}
+    places = {results[number - 1][0] for number in settled.left_alone}
     closer = _record_others(tx, [each for each in results if each[0] in places])
     return [*closer, *(each for each in results if each[0] not in places)]
 

@@ -38,24 +38,29 @@ class Transaction:
         self, connection: Connection, *, actor: str, reason: str, dialect: Dialect, clock: Clock
     ) -> None:
         """Wrap a connection whose transaction has begun."""
-        self.connection = connection
+        self._connection = connection
         self.actor = actor
         self.reason = reason
         self.dialect: Dialect = dialect
         self.told: list[Event] = []
         self._clock = clock
 
+    @property
+    def connection(self) -> Connection:
+        """The transaction's connection, for readers within it."""
+        return self._connection
+
     def execute(
         self, statement: Executable, parameters: Mapping[str, Any] | list[dict[str, Any]] | None = None
     ) -> CursorResult[Any]:
         """Run a statement. Driver errors pass through; the door translates them."""
         # Whatever runs on a connection with a cursor has such a result; only the annotation is wider.
-        return cast("CursorResult[Any]", self.connection.execute(statement, parameters))
+        return cast("CursorResult[Any]", self._connection.execute(statement, parameters))
 
     @property
     def now(self) -> ColumnElement[datetime]:
         """The database's clock as an expression; on SQLite, which has one user, the program's clock."""
-        return now_expression(self.connection, self._clock)
+        return now_expression(self._connection, self._clock)
 
     def after(self, delay: timedelta) -> ColumnElement[datetime]:
         """Return the expression of a time from now."""
@@ -77,6 +82,29 @@ class Transaction:
     def tell_after_commit(self, event: Event) -> None:
         """State an event once the transaction is committed, and never if it isn't."""
         self.told.append(event)
+
+
+class OneStatement(Transaction):
+    """A write of a single statement, which is committed when it returns; `Database.write_once` makes it."""
+
+    _is_used = False
+
+    @property
+    def connection(self) -> Connection:
+        """Whatever ran here beside the one statement would be a transaction of its own."""
+        raise self._refusal()
+
+    def execute(
+        self, statement: Executable, parameters: Mapping[str, Any] | list[dict[str, Any]] | None = None
+    ) -> CursorResult[Any]:
+        """Run the statement. A second one raises `RuntimeError`: it would be a transaction of its own."""
+        if self._is_used:
+            raise self._refusal()
+        self._is_used = True
+        return super().execute(statement, parameters)
+
+    def _refusal(self) -> RuntimeError:
+        return RuntimeError(f"{self.reason} is a write of one statement; use Database.write for more")
 
 
 def with_clock(connection: Connection, clock: Clock) -> Connection:

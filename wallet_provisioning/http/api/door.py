@@ -50,6 +50,10 @@ class StoreDoor:
 
         return await self._run(carry_out)
 
+    async def carry_out(self, work: Callable[[Database], T]) -> T:
+        """Return what some work returns that opens its transactions itself."""
+        return await self._run(lambda: work(self._database))
+
     async def ping(self) -> None:
         """Reach the database or raise `StoreUnavailableError`."""
         await self._run(self._database.ping)

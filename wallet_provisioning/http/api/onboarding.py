@@ -19,11 +19,12 @@ from wallet_provisioning.http.api.shapes import JobJson, KycAnswerJson, WalletsJ
 from wallet_provisioning.http.api.signatures import HEADER, check_signature
 from wallet_provisioning.http.api.tracing import current_traceparent
 from wallet_provisioning.jobs.chains import UnknownChainError
-from wallet_provisioning.store.accepting import Accepted, JobRequest, RequestKey, accept_job
+from wallet_provisioning.store.acceptance import accept
+from wallet_provisioning.store.accepting import Accepted, JobRequest, RequestKey
+from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.kyc import KycAnswer, KycCallback, accept_callback
 from wallet_provisioning.store.reports import user_wallets
 from wallet_provisioning.store.telling import tell_accepted
-from wallet_provisioning.store.transaction import Transaction
 
 _KEY = re.compile(r"[!-~]{1,255}")
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -36,9 +37,7 @@ async def take_callback(request: web.Request) -> web.Response:
     check_signature(request, reference, raw)
     body = parse_body(request, raw, KycBody)
     callback = _callback(request.app[PARTS], reference, body)
-    answer = await request.app[DOOR].write("kyc", "accept_callback", partial(_accept_callback, callback))
-    if answer.accepted is not None:
-        request.app[PARTS].control.accepted(answer.accepted)
+    answer = await request.app[DOOR].carry_out(partial(_accept_callback, request.app[PARTS], callback))
     return json_response(views.kyc_json(answer), status=HTTPStatus.ACCEPTED)
 
 
@@ -47,8 +46,8 @@ async def request_job(request: web.Request) -> web.Response:
     keys = _idempotency_key(request)
     body = await read_body(request, JobBody)
     job = _job_request(request.app[PARTS], body, keys)
-    accepted = await request.app[DOOR].write(request[CALLER].name, "accept_job", partial(_accept_job, job))
-    request.app[PARTS].control.accepted(accepted)
+    accept_it = partial(_accept_job, request.app[PARTS], job, request[CALLER].name)
+    accepted = await request.app[DOOR].carry_out(accept_it)
     location = {"Location": f"/api/v1/admin/jobs/{accepted.job.id}"}
     return json_response(views.job_json(accepted.job), status=HTTPStatus.ACCEPTED, headers=location)
 
@@ -99,16 +98,20 @@ def _idempotency_key(request: web.Request) -> tuple[RequestKey, ...]:
     return (RequestKey(kind="idempotency_key", value=told[0]),)
 
 
-def _accept_job(job: JobRequest, transaction: Transaction) -> Accepted:
-    accepted = accept_job(transaction, job)
-    tell_accepted(transaction, accepted)
-    return accepted
+# These run on the door's threads, and wake the scheduler from there: the loop may be busy.
 
 
-def _accept_callback(callback: KycCallback, transaction: Transaction) -> KycAnswer:
-    answer = accept_callback(transaction, callback)
+def _accept_job(parts: Parts, job: JobRequest, actor: str, database: Database) -> Accepted:
+    return accept(database, job, actor=actor, reason="accept_job", then=parts.control.accepted)
+
+
+def _accept_callback(parts: Parts, callback: KycCallback, database: Database) -> KycAnswer:
+    with database.write("kyc", "accept_callback") as tx:
+        answer = accept_callback(tx, callback)
+        if answer.accepted is not None:
+            tell_accepted(tx, answer.accepted)
     if answer.accepted is not None:
-        tell_accepted(transaction, answer.accepted)
+        parts.control.accepted(answer.accepted)
     return answer
 
 
