@@ -15,7 +15,7 @@ from wallet_provisioning.clock import Clock
 from wallet_provisioning.daemon import Daemon
 from wallet_provisioning.daemon.surroundings import telemetry_options
 from wallet_provisioning.settings import Settings
-from wallet_provisioning.telemetry.events import CircleCalled, Event, JobMoved
+from wallet_provisioning.telemetry.events import CircleCalled, Event, JobMoved, JobsMoved
 from wallet_provisioning.telemetry.options import TelemetryOptions
 from wallet_provisioning.telemetry.setup import Telemetry
 
@@ -38,8 +38,8 @@ class _Watched(Telemetry):
                 self.begun.set()
                 self.calls += 1
                 self.wallets += event.wallets
-            case JobMoved(status="completed"):
-                self.completed += 1
+            case JobMoved(status="completed") | JobsMoved(status="completed"):
+                self.completed += event.size()
             case _:
                 pass
 

@@ -22,7 +22,7 @@ from wallet_provisioning.daemon import Daemon
 from wallet_provisioning.daemon.garbage import tame_collector
 from wallet_provisioning.daemon.surroundings import telemetry_options
 from wallet_provisioning.settings import Settings
-from wallet_provisioning.telemetry.events import Event, JobMoved, TransactionEnded
+from wallet_provisioning.telemetry.events import Event, JobMoved, JobsMoved, TransactionEnded
 from wallet_provisioning.telemetry.options import TelemetryOptions
 from wallet_provisioning.telemetry.setup import Telemetry
 
@@ -60,8 +60,8 @@ class _Watched(Telemetry):
         """Tell telemetry, and count."""
         super().emit(event)
         match event:
-            case JobMoved(status="completed"):
-                self.completed += 1
+            case JobMoved(status="completed") | JobsMoved(status="completed"):
+                self.completed += event.size()
             case TransactionEnded(outcome="committed"):
                 self._committed(event)
             case _:

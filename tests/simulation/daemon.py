@@ -132,7 +132,7 @@ class SimDaemon:
     def emit(self, event: Event) -> None:
         """Keep what is stated; `moves` counts those that may have ended a job."""
         self.events.append(event)
-        self.moves += isinstance(event, JobMoved)
+        self.moves += sum(isinstance(each, JobMoved) for each in event.each())
 
     def open(self) -> None:
         """Do what `daemon.opening` does, then start the tree."""

@@ -34,7 +34,7 @@ class Gone(io.StringIO):
 def writer(stream: io.StringIO, limit: int = 100) -> LineWriter:
     made = LineWriter(
         stream,
-        lambda entry: str(entry["n"]),
+        lambda said: [str(said["n"])] if isinstance(said, dict) else [],
         limit=limit,
         on_drop=lambda count: {"n": f"dropped {count}"},
     )
@@ -81,6 +81,20 @@ def test_a_stalled_reader_costs_lines_and_not_time() -> None:
 
     assert stream.getvalue().split("\n")[:11] == [str(n) for n in range(11)]
     assert "dropped 89" in stream.getvalue()
+
+
+def test_what_makes_many_lines_counts_as_many() -> None:
+    stream = Stalled()
+    lines = writer(stream, limit=10)
+    lines.put(entry(0))
+    stream.reached.wait(10)
+
+    lines.put(entry(1), lines=10)
+    lines.put(entry(2), lines=7)
+    stream.go.set()
+    lines.close(SOON)
+
+    assert stream.getvalue().splitlines() == ["0", "1", "dropped 7"]
 
 
 def test_a_reader_that_went_away_disturbs_nobody() -> None:

@@ -63,6 +63,62 @@ def test_an_event_is_one_json_line_with_its_ids() -> None:
     }
 
 
+def test_a_group_has_the_lines_that_each_would_have_alone() -> None:
+    moves = events.JobsMoved(
+        move=MoveName.SCHEDULE_RETRY,
+        status="retry",
+        actor="writer",
+        jobs=[
+            events.MovedJob(JOB, USER, 1, SOON, "ab" * 16, "timeout", "no answer", SOON),
+            events.MovedJob(USER, JOB, 2),
+        ],
+    )
+    wallets = events.WalletsCreated(wallets=[events.CreatedWallet(JOB, USER, "ETH", "ETH-SEPOLIA", USER)])
+
+    lines = lines_of(moves, wallets)
+
+    assert lines == lines_of(*moves.each(), *wallets.each())
+    assert [line["event"] for line in lines] == ["job_moved", "job_moved", "wallet_created"]
+    assert lines[0]["due_in_seconds"] == lines[0]["duration_seconds"] == 10
+
+
+def test_of_a_group_those_that_are_loud_enough_are_written() -> None:
+    wallets = [
+        events.CreatedWallet(JOB, USER, chain, chain, USER, adopted=chain == "SOL")
+        for chain in ("ETH", "SOL")
+    ]
+
+    assert [line["chain"] for line in lines_of(events.WalletsCreated(wallets=wallets), level="info")] == [
+        "SOL"
+    ]
+    assert text_of(events.WalletsCreated(wallets=wallets[:1]), level="info") == ""
+
+
+def test_a_line_has_the_ids_of_the_span_in_which_it_was_told() -> None:
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("test")
+    stream = io.StringIO()
+    logs = Logs(LogOptions(stream=stream), ManualClock())
+    with tracer.start_as_current_span("work") as span:
+        logs.hear(events.Notice(text="here"))
+    logs.start()
+    logs.close(SOON)
+
+    assert json.loads(stream.getvalue())["span_id"] == trace.format_span_id(span.get_span_context().span_id)
+
+
+def test_what_cannot_be_written_is_told_and_costs_no_other_line() -> None:
+    class Mute:
+        def __str__(self) -> str:
+            raise ZeroDivisionError
+
+    faulty = events.Notice(text=Mute())  # type: ignore[arg-type]  # the fault
+    failed, line = lines_of(faulty, events.Notice(text="here"))
+
+    assert (failed["event"], failed["level"]) == ("telemetry_failed", "error")
+    assert "Notice" in str(failed["text"])
+    assert line["text"] == "here"
+
+
 def test_what_an_operator_looks_for_comes_first() -> None:
     [line] = lines_of(moved(MoveName.COMPLETE, trace_id="ab" * 16))
 

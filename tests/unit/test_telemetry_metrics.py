@@ -52,6 +52,10 @@ def wallet(user_id: UUID = USER, chain: str = "ETH") -> events.WalletCreated:
     )
 
 
+def moved_together(name: MoveName, *jobs: events.MovedJob) -> events.JobsMoved:
+    return events.JobsMoved(move=name, status="x", actor="writer", jobs=jobs)
+
+
 def series(telemetry: Telemetry, name: str) -> dict[tuple[tuple[str, str], ...], float]:
     """Return the samples of a metric by their labels."""
     _, text = telemetry.render_metrics()
@@ -119,6 +123,41 @@ def test_a_wallet_counts_for_its_user_and_chain(telemetry: Telemetry) -> None:
         (("chain", "ETH"), ("user_id", str(USER))): 1,
         (("chain", "SOL"), ("user_id", str(USER))): 1,
     }
+
+
+def test_a_group_of_moves_counts_like_each_of_them_alone() -> None:
+    jobs = [
+        events.MovedJob(uuid4(), USER, 1, SOON, error_type="timeout", due_in=SOON),
+        events.MovedJob(uuid4(), USER, 2, SOON / 2, error_type="timeout"),
+        events.MovedJob(uuid4(), USER, 2, None, error_type="network"),
+    ]
+    for name in MoveName:
+        together, alone = open_telemetry(), open_telemetry()
+        group = moved_together(name, *jobs)
+        together.emit(group)
+        for event in group.each():
+            alone.emit(event)
+
+        assert together.render_metrics() == alone.render_metrics()
+        together.close(SOON)
+        alone.close(SOON)
+
+
+def test_a_group_of_wallets_counts_each_for_its_user_and_chain() -> None:
+    telemetry = open_telemetry(entity_limit=1)
+    users = [USER, uuid4(), uuid4()]
+    wallets = [
+        events.CreatedWallet(JOB, user, chain, chain, JOB) for user in users for chain in ("ETH", "SOL")
+    ]
+    telemetry.emit(events.WalletsCreated(wallets=wallets))
+
+    assert series(telemetry, "wallets_created_total") == {
+        (("chain", "ETH"), ("user_id", str(USER))): 1,
+        (("chain", "SOL"), ("user_id", str(USER))): 1,
+        (("chain", "ETH"), ("user_id", "")): 2,
+        (("chain", "SOL"), ("user_id", "")): 2,
+    }
+    telemetry.close(SOON)
 
 
 def test_bounded_series_start_at_zero(telemetry: Telemetry) -> None:

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from wallet_provisioning.telemetry import events
 from wallet_provisioning.telemetry.entries import event_name, field_names
-from wallet_provisioning.telemetry.events import Event
+from wallet_provisioning.telemetry.events import Event, Group
 
 _HEAD = """# The events
 
@@ -27,9 +27,9 @@ def render() -> str:
 
 
 def kinds() -> list[type[Event]]:
-    """Return every event there is, in the order of their file."""
+    """Return every event that has a line, in the order of their file; a group has those of what it holds."""
     found = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event)]
-    return [kind for kind in found if kind is not Event]
+    return [kind for kind in found if kind is not Event and not issubclass(kind, Group)]
 
 
 def _row(kind: type[Event]) -> str:

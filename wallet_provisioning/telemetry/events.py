@@ -4,15 +4,32 @@ Nothing else is told to the outside, so the program runs the same with telemetry
 is stated after what it tells of is committed. Stating one never raises and never blocks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something that happened."""
+
+    def each(self) -> "Iterable[Event]":
+        """Return what this tells of, one by one: itself, or what a group holds."""
+        return (self,)
+
+    def size(self) -> int:
+        """Return how many that are."""
+        return 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group(Event):
+    """Many events of one commit, told as one: a job's way tells seven, and telling is dear.
+
+    Whoever counts takes it whole; whoever writes lines takes it apart later, on a thread of its own.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +61,40 @@ class JobMoved(Event):
     trace_id: str | None = None
 
 
+class MovedJob(NamedTuple):
+    """One job of a group; the names are those of `JobMoved`."""
+
+    job_id: UUID
+    user_id: UUID
+    attempt: int
+    duration: timedelta | None = None
+    trace_id: str | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    due_in: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobsMoved(Group):
+    """Jobs that one commit moved alike."""
+
+    move: str
+    status: str
+    actor: str
+    jobs: Sequence[MovedJob]
+
+    def size(self) -> int:
+        """Return how many jobs."""
+        return len(self.jobs)
+
+    def each(self) -> Iterable[JobMoved]:
+        """Return the move of each job."""
+        return [
+            JobMoved(move=self.move, status=self.status, actor=self.actor, **job._asdict())
+            for job in self.jobs
+        ]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletCreated(Event):
     """A wallet went live in the store; `adopted` where a look-up at Circle found it."""
@@ -54,6 +105,32 @@ class WalletCreated(Event):
     blockchain: str
     circle_wallet_id: UUID
     adopted: bool = False
+
+
+class CreatedWallet(NamedTuple):
+    """One wallet of a group; the names are those of `WalletCreated`."""
+
+    job_id: UUID | None
+    user_id: UUID
+    chain: str
+    blockchain: str
+    circle_wallet_id: UUID
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletsCreated(Group):
+    """Wallets that one commit recorded."""
+
+    wallets: Sequence[CreatedWallet]
+
+    def size(self) -> int:
+        """Return how many wallets."""
+        return len(self.wallets)
+
+    def each(self) -> Iterable[WalletCreated]:
+        """Return each wallet."""
+        return [WalletCreated(**wallet._asdict()) for wallet in self.wallets]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,18 +33,22 @@ _Choose: TypeAlias = Callable[[Any], Level]
 
 
 def level_of(event: Event) -> Level:
-    """Return how loud an event is; INFO for what the table doesn't name."""
+    """Return how loud an event is, of a group the loudest; INFO for what the table doesn't name."""
     level = _LEVELS.get(type(event), logging.INFO)
     return level if isinstance(level, int) else level(event)
 
 
-def _of_move(event: events.JobMoved) -> Level:
+def _of_move(event: events.JobMoved | events.JobsMoved) -> Level:
     return _MOVES.get(event.move, logging.INFO)
 
 
 def _of_wallet(event: events.WalletCreated) -> Level:
     """Its audit row and its job's line tell of an ordinary one; three lines a job are dear."""
     return logging.INFO if event.adopted else logging.DEBUG
+
+
+def _of_wallets(event: events.WalletsCreated) -> Level:
+    return logging.INFO if any(wallet.adopted for wallet in event.wallets) else logging.DEBUG
 
 
 def _of_transaction(event: events.TransactionEnded) -> Level:
@@ -81,7 +85,9 @@ def _of_notice(event: events.Notice) -> Level:
 
 _LEVELS: dict[type[Event], Level | _Choose] = {
     events.JobMoved: _of_move,
+    events.JobsMoved: _of_move,
     events.WalletCreated: _of_wallet,
+    events.WalletsCreated: _of_wallets,
     events.DuplicateWallet: logging.ERROR,
     events.StaleRefused: logging.WARNING,
     events.JobsClaimed: logging.DEBUG,

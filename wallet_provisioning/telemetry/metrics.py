@@ -1,6 +1,7 @@
 """Turns events into counts and durations."""
 
 import threading
+from collections.abc import Sequence
 
 from opentelemetry.metrics import Histogram, Meter
 
@@ -40,10 +41,14 @@ class Metrics:
     def hear(self, event: Event) -> None:
         """Count what the event says; most events of the program's parts count nothing."""
         match event:
+            case events.WalletsCreated(wallets=wallets):
+                self._wallets.add_each([(wallet.user_id, wallet.chain) for wallet in wallets])
+            case events.JobsMoved(move=move, jobs=jobs):
+                self._count_moves(move, jobs)
             case events.WalletCreated():
                 self._wallets.add(event.chain, entity=event.user_id)
-            case events.JobMoved():
-                self._count_move(event)
+            case events.JobMoved(move=move):
+                self._count_moves(move, [event])
             case events.CircleCalled():
                 self._time_call(event)
             case events.TransactionEnded(outcome=outcome, duration=duration):
@@ -74,17 +79,19 @@ class Metrics:
             case _:
                 return
 
-    def _count_move(self, event: events.JobMoved) -> None:
-        if event.error_type is not None:
-            self._errors.add(event.error_type)
-        status = PROCESSED.get(event.move)
+    def _count_moves(self, move: str, jobs: Sequence[events.JobMoved | events.MovedJob]) -> None:
+        for job in jobs:
+            if job.error_type is not None:
+                self._errors.add(job.error_type)
+        status = PROCESSED.get(move)
         if status is None:
             return
-        self._processed.add(status)
-        if event.duration is not None:
-            self._jobs.record(event.duration.total_seconds(), {"status": status})
-        if event.move == MoveName.SCHEDULE_RETRY:
-            self._retries.add(event.attempt, entity=event.job_id)
+        self._processed.add(status, amount=len(jobs))
+        for job in jobs:
+            if job.duration is not None:
+                self._jobs.record(job.duration.total_seconds(), {"status": status})
+            if move == MoveName.SCHEDULE_RETRY:
+                self._retries.add(job.attempt, entity=job.job_id)
 
     def _time_call(self, event: events.CircleCalled) -> None:
         labels = {"chain": event.chain, "operation": event.operation, "outcome": event.outcome}

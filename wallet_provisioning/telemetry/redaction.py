@@ -53,15 +53,20 @@ def _smells(key: str) -> bool:
     return _SECRET_KEY.search(key) is not None
 
 
+@lru_cache(maxsize=1_000)
+def _any_smells(keys: tuple[str, ...]) -> bool:
+    return any(_smells(key) for key in keys)
+
+
 def _is_clean(entry: Mapping[str, object]) -> bool:
     """Return True only where there surely is nothing to hide."""
+    if _any_smells(tuple(entry)):
+        return False
     texts = []
-    for name, value in entry.items():
+    for value in entry.values():
         if isinstance(value, str):
             texts.append(value)
         elif not isinstance(value, int | float):
-            return False
-        if _smells(name):
             return False
     joined = " ".join(texts).lower()
     return not any(trace in joined for trace in _TRACES)

@@ -42,6 +42,14 @@ class Tally:
             key = (self._admit(entity), *values)
             self._counts[key] = self._counts.get(key, 0) + amount
 
+    def add_each(self, keys: Iterable[tuple[UUID, str]]) -> None:
+        """Count one for each entity and value of the one label."""
+        counts = self._counts
+        with self._lock:
+            for entity, value in keys:
+                key = (self._admit(entity), value)
+                counts[key] = counts.get(key, 0) + 1
+
     def observe(self, _options: CallbackOptions) -> Iterable[Observation]:
         """Return all counts, as an observable counter's callback does."""
         with self._lock:
