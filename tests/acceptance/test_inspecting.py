@@ -59,7 +59,7 @@ def test_an_actor_that_hangs_is_silent_and_the_command_line_shows_the_tree(tmp_p
 
         code, output = house.command("actors", "--json", "--url", str(house.client.base_url))
         assert code == 0
-        assert "listener" in {actor["path"] for actor in json.loads(output)}
+        assert "listener" in {actor["path"] for actor in json.loads(output)["items"]}
         url = str(house.client.base_url)
         house.kill()
         assert house.command("actors", "--url", url)[0] == 3
