@@ -105,9 +105,9 @@ class PostgresServer:
         self.execute(f"DROP DATABASE IF EXISTS {self.name_of(url)} WITH (FORCE)")
 
     def cut_connections(self, url: str) -> None:
-        """Cut off whoever is connected to a database."""
+        """Cut off whoever is connected to a database, and wait until they are."""
         self.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
             "WHERE datname = %s AND pid <> pg_backend_pid()",
             self.name_of(url),
         )

@@ -1,12 +1,13 @@
 """Accepts requests for wallets: one unfinished job a user, whoever asks at once and however often.
 
-Theory of operation. A request's keys are written first: each is unique, so of two transactions with
-the same key the second waits for the first and then answers with its job. Next, one who may have a job
-(a user with wallets) has it looked for and locked; chains that it lacks are merged into it. Else a job
-is inserted under a partial unique index over unfinished jobs: of two transactions for one user the
-second waits, inserts nothing, and starts again with the job that it now finds. No step decides on what
-it has only read, so no lock of the whole is needed. Keys come before jobs in every transaction, hence
-two accepts never wait for each other in a circle.
+Theory of operation. A request's keys are written first: each is unique, so of two transactions with the
+same key the second waits for the first and then answers with its job. Next, one who may have a job (a user
+with wallets) has it looked for and locked; chains that it lacks are merged into it. Else a job is inserted
+under a partial unique index over unfinished jobs: of two transactions for one user the second waits,
+inserts nothing, and starts again with the job that it now finds. Where the first one's job has ended
+meanwhile, the second's is let in, but the wallets that it then wants are live: it is taken back, and the
+latest job is the answer. No step decides on what it has only read, so no lock of the whole is needed. Keys
+come before jobs in every transaction, hence two accepts never wait for each other in a circle.
 """
 
 from dataclasses import dataclass, replace
@@ -79,8 +80,7 @@ def accept_job(tx: Transaction, request: JobRequest) -> Accepted:
         if accepted is not None:
             point_keys(tx, request.keys, job_id, accepted.job.id)
             return accepted
-    msg = f"the jobs of user {request.user_id} change too fast"
-    raise StoreBusyError(msg)
+    raise StoreBusyError(_too_fast(request))
 
 
 def new_job(request: JobRequest, job_id: UUID, chains: tuple[str, ...]) -> NewJob:
@@ -120,6 +120,10 @@ def _try_accept(tx: Transaction, request: JobRequest, job_id: UUID) -> Accepted 
     return _answer_with_latest(tx, request, job_id)
 
 
+def _too_fast(request: JobRequest) -> str:
+    return f"the jobs of user {request.user_id} change too fast"
+
+
 def _is_live(known: dict[str, WalletView], chain: str) -> bool:
     return chain in known and known[chain].status is WalletStatus.LIVE
 
@@ -131,11 +135,16 @@ def _create(
     chains: tuple[str, ...],
     known: dict[str, WalletView],
 ) -> Accepted | None:
-    new = new_job(request, job_id, chains)
-    job = insert_job(tx, new)
-    if job is None:
+    # A job that turns out to be needless is taken back. Else the savepoint ends with the transaction.
+    taken_back = tx.connection.begin_nested() if known else None
+    job = insert_job(tx, new_job(request, job_id, chains))
+    wanted = {} if job is None else want_wallets(tx, job_id, request.user_id, chains, job.created_at)
+    if job is None or not wanted:
+        if taken_back is not None:
+            taken_back.rollback()
+        elif job is not None:
+            raise StoreBusyError(_too_fast(request))
         return None
-    wanted = want_wallets(tx, job_id, request.user_id, chains, job.created_at)
     _audit_creation(tx, job, known, wanted)
     announce(tx)
     if len(wanted) < len(chains):

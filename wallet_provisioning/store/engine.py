@@ -10,7 +10,6 @@ prepared. A write of one statement is sent without BEGIN and COMMIT, which would
 SQLite: the driver's own transactions are turned off, since they begin too late.
 """
 
-import contextlib
 import fcntl
 import os
 import sqlite3
@@ -27,7 +26,15 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from wallet_provisioning.clock import Clock
 from wallet_provisioning.store.errors import StoreUnusableError
 from wallet_provisioning.store.patience import FIRST_WORD, GREETING, PatientConnection, patient_for
-from wallet_provisioning.store.pooling import POOLED, is_pooled
+from wallet_provisioning.store.pooling import POOLED
+from wallet_provisioning.store.same_file import EmbeddedFile
+from wallet_provisioning.store.sessions import (
+    POOLED_TRANSACTION,
+    WrongEncodingError,
+    has_news,
+    require_letters,
+    set_up_session,
+)
 from wallet_provisioning.store.texts import dump_document
 from wallet_provisioning.store.urls import dialect_of
 
@@ -48,13 +55,6 @@ _POSTGRESQL_ARGUMENTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",
 }
-_POSTGRESQL_SESSION = (
-    "SET statement_timeout = '8s'; SET lock_timeout = '5s'; SET plan_cache_mode = auto; "
-    "SET jit = off; SET timezone = 'UTC'; SET client_encoding = 'UTF8'"
-)
-# A pooler carries these two along with its client, and nothing else that is set.
-_POOLED_SESSION = "SET timezone = 'UTC'; SET client_encoding = 'UTF8'"
-_POOLED_TRANSACTION = "SET LOCAL statement_timeout = '8s'; SET LOCAL lock_timeout = '5s'; SET LOCAL jit = off"
 _SQLITE_SESSION = (
     f"PRAGMA busy_timeout = {int(WAIT_FOR_LOCK.total_seconds() * 1000)}",
     "PRAGMA foreign_keys = ON",
@@ -70,6 +70,7 @@ def make_engine(url: URL, *, clock: Clock, pool_size: int, application_name: str
     is_sqlite = dialect_of(url) == "sqlite"
     engine = create_engine(
         url,
+        isolation_level=None if is_sqlite else "READ COMMITTED",
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=WAIT_FOR_CONNECTION.total_seconds(),
@@ -79,12 +80,13 @@ def make_engine(url: URL, *, clock: Clock, pool_size: int, application_name: str
         connect_args=_sqlite_arguments() if is_sqlite else postgresql_arguments(url, application_name),
     )
     if is_sqlite:
-        event.listen(engine, "do_connect", partial(_create_private, Path(str(url.database))))
-        event.listen(engine, "connect", partial(_set_up_sqlite, Path(str(url.database)).parent))
-        event.listen(engine, "begin", _begin_sqlite)
+        file = EmbeddedFile(Path(str(url.database)))
+        event.listen(engine, "do_connect", file.before_connecting)
+        event.listen(engine, "connect", partial(_set_up_sqlite, file))
+        event.listen(engine, "begin", partial(_begin_sqlite, file))
     else:
         event.listen(engine, "do_connect", _connect_patiently)
-        event.listen(engine, "connect", _set_up_postgresql)
+        event.listen(engine, "connect", set_up_session)
         event.listen(engine, "begin", _begin_postgresql)
         _try_connections(engine, clock)
     return engine
@@ -131,23 +133,14 @@ def _sqlite_arguments() -> dict[str, Any]:
     return {"check_same_thread": False, "timeout": WAIT_FOR_LOCK.total_seconds()}
 
 
-def _create_private(file: Path, *arguments: object) -> None:
-    """Make a new file for this user alone; SQLite gives the files beside it the same rights.
-
-    Where that fails SQLite says why.
-    """
-    del arguments
-    with contextlib.suppress(OSError):
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-
-
-def _set_up_sqlite(folder: Path, connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
-    del entry
+def _set_up_sqlite(file: EmbeddedFile, connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
     connection.isolation_level = None
     for pragma in _SQLITE_SESSION:
         connection.execute(pragma)
     if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-        _switch_to_wal(folder, connection)
+        _switch_to_wal(file.path.parent, connection)
+    connection.execute("PRAGMA schema_version")  # opens the files beside it too
+    file.connected(entry)
 
 
 def _switch_to_wal(folder: Path, connection: sqlite3.Connection) -> None:
@@ -163,39 +156,37 @@ def _switch_to_wal(folder: Path, connection: sqlite3.Connection) -> None:
         os.close(descriptor)
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def _begin_sqlite(file: EmbeddedFile, connection: Connection) -> None:
     writes = connection.get_execution_options().get(_WRITES, False)
     connection.exec_driver_sql(f"PRAGMA query_only = {0 if writes else 1}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    file.require(connection)
 
 
 def _connect_patiently(
     dialect: object, entry: object, arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> PatientConnection:
     del dialect, entry
-    return PatientConnection.connect(*arguments, **named)
-
-
-def _set_up_postgresql(connection: PatientConnection, entry: ConnectionPoolEntry) -> None:
-    connection.autocommit = True
-    with patient_for(connection, GREETING):
-        if is_pooled(connection):
-            entry.info[POOLED] = True
-            connection.prepare_threshold = None
-            connection.execute(_POOLED_SESSION)
-        else:
-            connection.execute(_POSTGRESQL_SESSION)
-    connection.autocommit = False
+    connection = PatientConnection.connect(*arguments, **named)
+    try:
+        require_letters(connection)
+    except WrongEncodingError:
+        connection.close()
+        raise
+    return connection
 
 
 def _begin_postgresql(connection: Connection) -> None:
     driver: Any = connection.connection.dbapi_connection
+    options = connection.get_execution_options()
+    writes = options.get(_WRITES, False)
+    if writes and driver.read_only is not None:
+        driver.read_only = None  # as the server has it, after a reader
     if POOLED in connection.info:
         with patient_for(driver, FIRST_WORD):
-            connection.exec_driver_sql(_POOLED_TRANSACTION)
+            connection.exec_driver_sql(POOLED_TRANSACTION)
         return
-    options = connection.get_execution_options()
-    driver.prepare_threshold = _PREPARE_AFTER if options.get(_WRITES, False) else None
+    driver.prepare_threshold = _PREPARE_AFTER if writes else None
     # The driver sends BEGIN and COMMIT itself, unless this is set, which costs no round trip.
     once = options.get(_ONCE, False)
     if driver.autocommit is not once:
@@ -203,7 +194,10 @@ def _begin_postgresql(connection: Connection) -> None:
 
 
 def _try_connections(engine: Engine, clock: Clock) -> None:
-    """Try a pooled connection now and then before it is used; the pool replaces one that is dead.
+    """Try a pooled connection before it is used, now and then and where something came for it meanwhile.
+
+    The pool replaces one that is dead. Most ends are told: by a server or a pooler that ends idle sessions,
+    by one that went away, by a keep-alive that found none. To look for that costs no round trip.
 
     What tries it drops the plans that it keeps: those were made for smaller tables.
     """
@@ -213,7 +207,7 @@ def _try_connections(engine: Engine, clock: Clock) -> None:
     ) -> None:
         del proxy
         now = clock.monotonic()
-        if now - entry.info.setdefault(_TRIED, now) < _TRY_AFTER:
+        if now - entry.info.setdefault(_TRIED, now) < _TRY_AFTER and not has_news(connection):
             return
         try:
             with patient_for(connection, GREETING):

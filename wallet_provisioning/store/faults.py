@@ -19,6 +19,8 @@ from wallet_provisioning.store.errors import (
     StoreUnavailableError,
     StoreUnusableError,
 )
+from wallet_provisioning.store.same_file import FileLostError
+from wallet_provisioning.store.sessions import WrongEncodingError
 
 DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
 
@@ -26,12 +28,20 @@ DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
 _BUSY = frozenset({"55P03", "57014", "40001", "40P01", "55006"})
 # disk_full, read_only_sql_transaction, io_error, data_corrupted, index_corrupted
 _UNUSABLE = frozenset({"53100", "25006", "58030", "XX001", "XX002"})
+# insufficient_privilege, invalid_schema_name: a state, since somebody can give them while we wait
+_DENIED = frozenset({"42501", "3F000"})
 # undefined_table, undefined_column
 _OLD_SCHEMA = frozenset({"42P01", "42703"})
 # data_exception, integrity_constraint_violation, program_limit_exceeded
+_LET_IN = (
+    "grant the role of DATABASE_URL its rights, to whoever migrates those to create, and see that its "
+    "search_path names a schema that is there"
+)
 _REFUSED_CLASSES = frozenset({"22", "23", "54"})
 # connection_exception, insufficient_resources, operator_intervention
 _LOST_CLASSES = frozenset({"08", "53", "57"})
+# idle_in_transaction_session_timeout, transaction_timeout
+_LOST = frozenset({"25P03", "25P04"})
 
 _SQLITE_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 _SQLITE_UNUSABLE = {
@@ -54,6 +64,8 @@ def translate(error: BaseException) -> StoreError | None:
             return StoreBusyError("all connections of the pool are in use; the pool is too small")
         case DBAPIError():
             return None if error.orig is None else translate(error.orig)
+        case FileLostError() | WrongEncodingError():
+            return StoreUnusableError(f"the database can't be used: {error}")
         case sqlite3.Error():
             return _from_sqlite(error)
         case psycopg.Error():
@@ -69,13 +81,14 @@ def _from_postgresql(error: psycopg.Error) -> StoreError | None:
         return _from_libpq(error, text)
     if code in _BUSY:
         return StoreBusyError(text)
-    if code in _UNUSABLE:
-        return StoreUnusableError(f"the database can't be used: {text}")
+    if code in _UNUSABLE | _DENIED:
+        advice = f"; {_LET_IN}" if code in _DENIED else ""
+        return StoreUnusableError(f"the database can't be used: {text}{advice}")
     if code in _OLD_SCHEMA:
         return SchemaTooOldError(f"{text}; run `wallet-provisioning migrate`")
     if code[:2] in _REFUSED_CLASSES:
         return RowRefusedError(text)
-    return StoreUnavailableError(text) if code[:2] in _LOST_CLASSES else None
+    return StoreUnavailableError(text) if code[:2] in _LOST_CLASSES or code in _LOST else None
 
 
 def _from_libpq(error: psycopg.Error, text: str) -> StoreError | None:

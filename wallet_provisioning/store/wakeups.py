@@ -19,6 +19,7 @@ from wallet_provisioning.store.engine import listener_arguments
 from wallet_provisioning.store.errors import StoreUnavailableError
 from wallet_provisioning.store.patience import GREETING, PatientAsyncConnection, patient_for
 from wallet_provisioning.store.pooling import is_pooled_async
+from wallet_provisioning.store.sessions import endless
 from wallet_provisioning.store.transaction import Transaction
 from wallet_provisioning.store.urls import Dialect, parse_url
 
@@ -109,7 +110,7 @@ class _Notifications:
         with patient_for(self._connection, GREETING):
             self._is_deaf = await is_pooled_async(self._connection)
             if not self._is_deaf:
-                await self._connection.execute(f"LISTEN {CHANNEL}")
+                await self._connection.execute(f"LISTEN {CHANNEL}; {endless(self._connection)}".encode())
         if self._is_deaf:
             await self.close()
 
