@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection, text
 
+from tests.conformance.test_store_tampering import ELSEWHERE
 from tests.servers import PostgresServer
 from tests.support_store import TIMEOUT, apply, claim_new, finish
 from wallet_provisioning.clock import SystemClock
@@ -232,6 +233,7 @@ def test_counts_that_come_from_a_dump_are_settled_by_migrate(database: Database)
     finish(database, claim_new(database))
     with database.write("test", "dump") as tx:
         tx.execute(text("UPDATE job_counts SET transaction_id = transaction_id + 1000000"))
+        tx.execute(text(ELSEWHERE))
         tx.execute(
             text(
                 "UPDATE job_counts_folded SET up_to = regexp_replace(up_to, '.*', "

@@ -8,6 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, MetaData, create_engine, inspect, text
 
+from tests.conformance.test_store_tampering import ELSEWHERE
 from tests.servers import PostgresServer
 from tests.support_store import accept, apply, claim, finish, open_requests, request, request_id
 from wallet_provisioning.clock import SystemClock
@@ -241,6 +242,7 @@ def test_an_audit_that_comes_from_a_dump_is_put_in_order_by_migrate(empty_url: s
         write_audit(tx, action="admin:old", resource_type="none", resource_id=None)
         tx.execute(text("SET LOCAL session_replication_role = replica"))
         tx.execute(text("UPDATE audit_logs SET position = position + 1000000"))
+        tx.execute(text(ELSEWHERE))
     with pytest.raises(SchemaTooOldError, match="restored from a dump; run `wallet-provisioning migrate`"):
         require_current(fresh)
 

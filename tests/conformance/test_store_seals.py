@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Connection, create_engine, delete, insert, select, text
@@ -18,6 +18,7 @@ from wallet_provisioning.store.exporting import ExportFilter, export_audit
 from wallet_provisioning.store.seals import Seal, count_sealed, last_seal, seal_next
 from wallet_provisioning.store.signing import Signer, new_secret_key
 from wallet_provisioning.store.tables import audit_logs, audit_seals
+from wallet_provisioning.store.texts import dump_document
 from wallet_provisioning.store.urls import parse_url
 from wallet_provisioning.store.verifying import Verified, verify_audit
 
@@ -69,7 +70,7 @@ def forge(url: str, *statements: str, **values: object) -> None:
 
 def keep(url: str) -> Callable[[], None]:
     """Keep the audit and its seals as they are; the returned function puts them back."""
-    engine = create_engine(parse_url(url))
+    engine = create_engine(parse_url(url), json_serializer=dump_document)
     with engine.connect() as connection:
         kept = {
             table: [dict(row) for row in connection.execute(select(table)).mappings()]
@@ -96,11 +97,11 @@ def _disarm(connection: Connection) -> None:
         connection.execute(text(f"DROP TRIGGER {name}"))
 
 
-def ids(database: Database) -> Sequence[UUID]:
+def ids(database: Database) -> Sequence[str]:
     """Return the audit's ids in their order."""
     with database.read() as connection:
         found = connection.execute(text("SELECT id FROM audit_logs ORDER BY position, id")).scalars()
-        return [UUID(one) for one in found]
+        return list(found)
 
 
 def test_a_sealed_audit_is_whole(database: Database) -> None:
@@ -175,7 +176,7 @@ def test_a_row_that_a_superuser_touched_is_named(database: Database, database_ur
 def test_a_row_that_was_put_among_sealed_ones_is_named(database: Database, database_url: str) -> None:
     work(database)
     seal_all(database)
-    forged = uuid4()
+    forged = str(uuid4())
     second = ids(database)[1]
 
     forge(
@@ -220,7 +221,7 @@ SEAL_FORGERIES = {
     "UPDATE audit_seals SET leaves = '' WHERE number = 2": "seal 2 was changed",
     "UPDATE audit_seals SET signature = root || root WHERE number = 2": "the signature of seal 2 is wrong",
     "UPDATE audit_seals SET previous = root WHERE number = 2": "seal 2 was changed",
-    "UPDATE audit_seals SET last_id = 'x' WHERE number = 2": "a seal after seal 0 can't be read",
+    "UPDATE audit_seals SET last_id = 'x' WHERE number = 2": "seal 2 was changed",
 }
 
 
@@ -326,7 +327,7 @@ def test_rows_put_where_the_retention_removed_some_are_named(database: Database,
     seal_all(database)
     with database.write("sweeper", "sweep") as tx:
         remove_sealed(tx, SIGNER, keep=NO_TIME)
-    forged = uuid4()
+    forged = str(uuid4())
     forge(
         database_url,
         "INSERT INTO audit_logs (id, actor, action, resource_type, changes, status, created_at, position) "

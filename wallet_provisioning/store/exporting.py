@@ -7,11 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement
 
-from wallet_provisioning.store.columns import iso
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.seals import last_seal
 from wallet_provisioning.store.tables import audit_logs
-from wallet_provisioning.store.trail import START, canonical, read_trail
+from wallet_provisioning.store.trail import Place, canonical, read_trail
 
 _AT_ONCE = 500
 
@@ -31,7 +30,8 @@ def export_audit(database: Database, wanted: ExportFilter) -> Iterator[str]:
     Read in many short transactions, so that it may take long.
     """
     conditions = tuple(_conditions(wanted))
-    place, count = START, 0
+    place: Place | None = None
+    count = 0
     while True:
         with database.read() as connection:
             rows = read_trail(connection, place, limit=_AT_ONCE, conditions=conditions)
@@ -59,7 +59,7 @@ def _seal(database: Database) -> dict[str, object] | None:
         return None
     return {
         "number": seal.number,
-        "sealed_at": iso(seal.sealed_at),
+        "sealed_at": seal.sealed_at,
         "head": seal.head,
         "signature": seal.signature,
         "public_key": seal.public_key,

@@ -12,18 +12,19 @@ each exception is a hole. With positions nothing is ever late, so an inserted ro
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from uuid import UUID
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Select, func, insert, select
 
 from wallet_provisioning.store.chores import Chore, is_ours
+from wallet_provisioning.store.columns import iso
 from wallet_provisioning.store.signing import Signer
+from wallet_provisioning.store.stored import as_written, dialect_on, read_stored, select_stored
 from wallet_provisioning.store.tables import audit_logs, audit_seals
 from wallet_provisioning.store.trail import (
-    START,
+    ID_BYTES,
     Place,
     TrailRow,
     canonical,
@@ -34,23 +35,25 @@ from wallet_provisioning.store.trail import (
 from wallet_provisioning.store.transaction import Transaction
 
 NO_HEAD = "0" * 64
-_ID_BYTES = 16
 _LEAF_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seal:
-    """One seal. `head` and `signature` follow from the rest; `last_*` say where its rows end."""
+    """One seal. `head` and `signature` follow from the rest; `last_*` say where its rows end.
+
+    It holds what is stored. Nothing is believed of what was read: a value may be of another type.
+    """
 
     number: int
     previous: str
     row_count: int
-    first_id: UUID
-    last_id: UUID
+    first_id: str
+    last_id: str
     last_position: int
     leaves: bytes
     root: str
-    sealed_at: datetime
+    sealed_at: str
     public_key: str
     head: str
     signature: str
@@ -60,10 +63,17 @@ class Seal:
         """Where the last row of the seal stands."""
         return Place(position=self.last_position, id=self.last_id)
 
-    def expected(self) -> list[tuple[UUID, bytes]]:
-        """Return the rows' ids, each with half of its digest."""
+    def expected(self) -> list[tuple[bytes, bytes]]:
+        """Return the bytes of the rows' ids, each with half of its digest."""
         parts = [self.leaves[at : at + _LEAF_BYTES] for at in range(0, len(self.leaves), _LEAF_BYTES)]
-        return [(UUID(bytes=part[:_ID_BYTES].ljust(_ID_BYTES)), part[_ID_BYTES:]) for part in parts]
+        return [(part[:ID_BYTES], part[ID_BYTES:]) for part in parts]
+
+    def is_itself(self) -> bool:
+        """Return whether the head follows from what the seal says, to the letter."""
+        kinds = {"number": int, "row_count": int, "last_position": int, "leaves": bytes}
+        if any(type(value) is not kinds.get(name, str) for name, value in asdict(self).items()):
+            return False
+        return self.head == self.true_head()
 
     def true_head(self) -> str:
         """Return the head that follows from what the seal says."""
@@ -77,29 +87,39 @@ def seal_next(tx: Transaction, signer: Signer, *, limit: int = 1000) -> Seal | N
     if not is_ours(tx, Chore.SEAL):
         return None
     last = last_seal(tx.connection)
-    after = START if last is None else last.place
+    after = None if last is None else last.place
     rows = read_trail(tx.connection, after, limit=limit, conditions=is_settled(tx.dialect))
     if not rows:
         return None
-    seal = _make(last, rows, signer, tx.read_clock())
-    tx.execute(insert(audit_seals).values(**asdict(seal)))
+    moment = tx.read_clock()
+    seal = _make(last, rows, signer, iso(moment))
+    tx.execute(insert(audit_seals).values(**{**asdict(seal), "sealed_at": moment}))
     return seal
 
 
 def last_seal(connection: Connection) -> Seal | None:
     """Return the newest seal."""
-    row = (
-        connection.execute(select(audit_seals).order_by(audit_seals.c.number.desc()).limit(1))
-        .mappings()
-        .one_or_none()
-    )
-    return None if row is None else Seal(**row)
+    found = fetch_seals(connection, select_seals(connection).order_by(audit_seals.c.number.desc()).limit(1))
+    return found[0] if found else None
 
 
-def read_seals(connection: Connection, after: int, limit: int) -> tuple[Seal, ...]:
-    """Return the seals whose numbers follow `after`."""
-    query = select(audit_seals).where(audit_seals.c.number > after).order_by(audit_seals.c.number)
-    return tuple(Seal(**row) for row in connection.execute(query.limit(limit)).mappings())
+def read_seals(connection: Connection, after: int | None, limit: int) -> list[Seal]:
+    """Return the seals whose numbers follow `after`, or the first ones of all."""
+    query = select_seals(connection).order_by(audit_seals.c.number).limit(limit)
+    return fetch_seals(connection, query if after is None else query.where(audit_seals.c.number > after))
+
+
+def select_seals(connection: Connection) -> Select[Any]:
+    """Return the query for seals as they are stored; run it by `fetch_seals`."""
+    return select_stored(audit_seals, dialect_on(connection))
+
+
+def fetch_seals(connection: Connection, query: Select[Any]) -> list[Seal]:
+    """Return the seals that a query finds."""
+    rows = read_stored(connection, query)
+    if dialect_on(connection) == "postgresql":
+        rows = [{**row, "sealed_at": as_written(row["sealed_at"])} for row in rows]
+    return [Seal(**row) for row in rows]
 
 
 def count_sealed(connection: Connection) -> int:
@@ -108,24 +128,23 @@ def count_sealed(connection: Connection) -> int:
     return int(connection.execute(total).scalar_one())
 
 
-def count_unsealed(connection: Connection, after: Place) -> int:
+def count_unsealed(connection: Connection, after: Place | None) -> int:
     """Return how many rows stand after the last seal."""
     query = select(func.count()).select_from(audit_logs).where(is_after(after))
     return int(connection.execute(query).scalar_one())
 
 
-def root_of(rows: Sequence[tuple[UUID, bytes]]) -> str:
+def root_of(rows: Sequence[TrailRow]) -> str:
     """Return the hash over rows, by their ids and whole digests."""
-    return hashlib.sha256(b"".join(row_id.bytes + digest for row_id, digest in rows)).hexdigest()
+    return hashlib.sha256(b"".join(row.key + row.digest for row in rows)).hexdigest()
 
 
 def half(digest: bytes) -> bytes:
     """Return the part of a digest that a seal keeps of each row."""
-    return digest[: _LEAF_BYTES - _ID_BYTES]
+    return digest[: _LEAF_BYTES - ID_BYTES]
 
 
-def _make(last: Seal | None, rows: Sequence[TrailRow], signer: Signer, moment: datetime) -> Seal:
-    digests = list(_digests(rows))
+def _make(last: Seal | None, rows: Sequence[TrailRow], signer: Signer, moment: str) -> Seal:
     seal = Seal(
         number=1 if last is None else last.number + 1,
         previous=NO_HEAD if last is None else last.head,
@@ -133,16 +152,12 @@ def _make(last: Seal | None, rows: Sequence[TrailRow], signer: Signer, moment: d
         first_id=rows[0].place.id,
         last_id=rows[-1].place.id,
         last_position=rows[-1].place.position,
-        leaves=b"".join(row_id.bytes + half(digest) for row_id, digest in digests),
-        root=root_of(digests),
+        leaves=b"".join(row.key + half(row.digest) for row in rows),
+        root=root_of(rows),
         sealed_at=moment,
         public_key=signer.public_key,
         head="",
         signature="",
     )
     head = seal.true_head()
-    return Seal(**{**asdict(seal), "head": head, "signature": signer.sign(head)})
-
-
-def _digests(rows: Sequence[TrailRow]) -> Iterator[tuple[UUID, bytes]]:
-    return ((row.place.id, row.digest) for row in rows)
+    return replace(seal, head=head, signature=signer.sign(head))

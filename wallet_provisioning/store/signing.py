@@ -3,6 +3,7 @@
 https://datatracker.ietf.org/doc/html/rfc8032. A key is written as 64 hexadecimal characters.
 """
 
+import re
 import secrets
 
 from cryptography.exceptions import InvalidSignature
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from wallet_provisioning.store.errors import AuditKeyError
 
 _KEY_BYTES = 32
+_SIGNATURE = re.compile("[0-9a-f]{128}")
 
 
 class Signer:
@@ -31,7 +33,9 @@ class Signer:
 
 
 def is_signed(text: str, signature: str, public_key: str) -> bool:
-    """Return whether the key's owner signed the text."""
+    """Return whether the key's owner signed the text, and the signature is written as `Signer` does."""
+    if _SIGNATURE.fullmatch(signature) is None:
+        return False
     try:
         Ed25519PublicKey.from_public_bytes(_key_bytes(public_key)).verify(
             bytes.fromhex(signature), text.encode()

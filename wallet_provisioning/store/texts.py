@@ -32,9 +32,14 @@ def dump_document(document: object) -> str:
     try:
         text = orjson.dumps(document, default=str)
     except TypeError:
-        return _ENCODER.encode(_clean_tree(document))  # a lone surrogate, or an integer of many digits
+        return dump_anew(document)  # a lone surrogate, or an integer of many digits
     # Only a document with something unusual in it pays for being looked through.
-    return _ENCODER.encode(_clean_tree(document)) if b"\\u0000" in text else text.decode()
+    return dump_anew(document) if b"\\u0000" in text else text.decode()
+
+
+def dump_anew(document: object) -> str:
+    """Return a document as JSON in ASCII, with what can't be stored replaced."""
+    return _ENCODER.encode(_clean_tree(document))
 
 
 def _as_text(value: object) -> str:

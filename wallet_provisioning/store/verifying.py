@@ -12,7 +12,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, exists, select
 
-from wallet_provisioning.store.audit_retention import removed_through
+from wallet_provisioning.store.audit_clock import find_ahead
+from wallet_provisioning.store.audit_retention import find_false_statement, removed_through
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.seals import (
     NO_HEAD,
@@ -24,20 +25,18 @@ from wallet_provisioning.store.seals import (
 )
 from wallet_provisioning.store.signing import is_signed
 from wallet_provisioning.store.tables import audit_logs
-from wallet_provisioning.store.trail import START, Place, TrailRow, read_trail
+from wallet_provisioning.store.trail import Place, TrailRow, find_unordered, read_trail
 
 _SEALS_AT_ONCE = 20
-# What a value that nobody here wrote may raise where it is read: no id, no time, no JSON, no bytes.
-_UNREADABLE = (ValueError, TypeError)
-_Leaf: TypeAlias = tuple[UUID, bytes]
+_Leaf: TypeAlias = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breach:
-    """What was found: in which seal, at which audit row where one is to blame, in a sentence."""
+    """What was found: in which seal, at which audit row (its stored id), in a sentence."""
 
     seal: int
-    row: UUID | None
+    row: str | None
     text: str
 
 
@@ -96,31 +95,27 @@ class _Walk:
         self.removed = removed
         self.number = 0
         self.head = NO_HEAD
-        self.place: Place = START
+        self.place: Place | None = None
         self.rows = 0
 
     def find_breach(self, database: Database, progress: Callable[[int], None]) -> Breach | None:
         while True:
             with database.read() as connection:
-                try:
-                    seals = read_seals(connection, self.number, _SEALS_AT_ONCE)
-                except _UNREADABLE:
-                    text = f"a seal after seal {self.number} can't be read: it was changed"
-                    return Breach(seal=self.number + 1, row=None, text=text)
+                seals = read_seals(connection, self.number or None, _SEALS_AT_ONCE)
                 for seal in seals:
                     breach = self._judge(seal) or self._compare(connection, seal)
                     if breach is not None:
                         return breach
                     self._pass(seal)
                     progress(seal.row_count)
-            if not seals:
-                return self._judge_end()
+                if not seals:
+                    return self._judge_end(connection)
 
     def _judge(self, seal: Seal) -> Breach | None:
         """Hold a seal against itself, the one before and the keys."""
-        if seal.number != self.number + 1:
-            return Breach(seal=self.number + 1, row=None, text=f"seal {self.number + 1} was removed")
-        if not _is_itself(seal):
+        if type(seal.number) is not int or seal.number != self.number + 1:
+            return self._misplaced(seal)
+        if not seal.is_itself():
             return Breach(seal=seal.number, row=None, text=f"seal {seal.number} was changed")
         if seal.previous != self.head:
             text = f"seal {seal.number} does not follow the one before"
@@ -132,19 +127,22 @@ class _Walk:
             return Breach(seal=seal.number, row=None, text=f"the signature of seal {seal.number} is wrong")
         return None
 
+    def _misplaced(self, seal: Seal) -> Breach:
+        following = self.number + 1
+        is_missing = type(seal.number) is int and seal.number > following
+        text = f"seal {following} was removed" if is_missing else f"seal {seal.number!r} was inserted"
+        return Breach(seal=following, row=None, text=text)
+
     def _compare(self, connection: Connection, seal: Seal) -> Breach | None:
         """Hold the rows between two seals against what was sealed."""
         is_removed = seal.number <= self.removed
         expected = [] if is_removed else seal.expected()
         # One row more than expected is enough to see that one was inserted.
-        try:
-            found = read_trail(connection, self.place, through=seal.place, limit=len(expected) + 1)
-        except _UNREADABLE:
-            return _find_unreadable(connection, seal, expected)
+        found = read_trail(connection, self.place, through=seal.place, limit=len(expected) + 1)
         for want, row in zip_longest(expected, found):
-            if row is None or want != (row.place.id, half(row.digest)):
-                return _blame(connection, seal, want, row, {row_id for row_id, _ in expected})
-        if not is_removed and root_of([(row.place.id, row.digest) for row in found]) != seal.root:
+            if row is None or want != (row.key, half(row.digest)):
+                return _blame(connection, seal, want, row, {key for key, _ in expected})
+        if not is_removed and root_of(found) != seal.root:
             text = f"the rows of seal {seal.number} don't make its root"
             return Breach(seal=seal.number, row=None, text=text)
         return None
@@ -154,7 +152,18 @@ class _Walk:
         self.rows += 0 if seal.number <= self.removed else seal.row_count
         self._heads_missing = self._heads_missing and seal.head != self._known_head
 
-    def _judge_end(self) -> Breach | None:
+    def _judge_end(self, connection: Connection) -> Breach | None:
+        """Look for what no seal shows: rows without a place, false statements, a chain cut short."""
+        claims = {
+            "has no place in the order: the database never gave its position": find_unordered(connection)
+            or find_ahead(connection),
+            "says that the retention removed rows, and isn't signed for this chain": find_false_statement(
+                connection, self._public_keys
+            ),
+        }
+        for what, row_id in claims.items():
+            if row_id is not None:
+                return Breach(seal=self.number, row=_text(row_id), text=f"audit row {_text(row_id)} {what}")
         if not self._heads_missing:
             return None
         text = f"no seal has the head {self._known_head}: seals at the end were removed or made anew"
@@ -162,39 +171,27 @@ class _Walk:
 
 
 def _blame(
-    connection: Connection, seal: Seal, want: _Leaf | None, row: TrailRow | None, sealed: Collection[UUID]
+    connection: Connection, seal: Seal, want: _Leaf | None, row: TrailRow | None, sealed: Collection[bytes]
 ) -> Breach:
     """Say what became of the first row that differs."""
-    if row is not None and row.place.id not in sealed:
+    if row is not None and row.key not in sealed:
         return _breach(seal, row.place.id, "was inserted or moved")
     if want is None:
         return Breach(seal=seal.number, row=None, text=f"the rows of seal {seal.number} were reordered")
-    if row is not None and row.place.id == want[0]:
-        return _breach(seal, want[0], "was changed")
-    return _breach(seal, want[0], "was moved" if _is_there(connection, want[0]) else "was removed")
+    if row is not None and row.key == want[0]:
+        return _breach(seal, row.place.id, "was changed")
+    wanted = str(UUID(bytes=want[0]))
+    return _breach(seal, wanted, "was moved" if _is_there(connection, wanted) else "was removed")
 
 
-def _is_itself(seal: Seal) -> bool:
-    try:
-        return seal.head == seal.true_head()
-    except _UNREADABLE:
-        return False
+def _breach(seal: Seal, row_id: object, what: str) -> Breach:
+    name = _text(row_id)
+    return Breach(seal=seal.number, row=name, text=f"audit row {name} {what} (seal {seal.number})")
 
 
-def _find_unreadable(connection: Connection, seal: Seal, expected: Collection[_Leaf]) -> Breach:
-    for row_id, _ in expected:
-        try:
-            connection.execute(select(audit_logs).where(audit_logs.c.id == row_id)).all()
-        except _UNREADABLE:
-            return _breach(seal, row_id, "was changed")
-    return Breach(
-        seal=seal.number, row=None, text=f"a row that can't be read was put under seal {seal.number}"
-    )
+def _text(row_id: object) -> str:
+    return row_id if isinstance(row_id, str) else repr(row_id)
 
 
-def _breach(seal: Seal, row_id: UUID, what: str) -> Breach:
-    return Breach(seal=seal.number, row=row_id, text=f"audit row {row_id} {what} (seal {seal.number})")
-
-
-def _is_there(connection: Connection, row_id: UUID) -> bool:
+def _is_there(connection: Connection, row_id: str) -> bool:
     return bool(connection.execute(select(exists().where(audit_logs.c.id == row_id))).scalar())
