@@ -57,6 +57,7 @@ def test_a_hang_in_a_c_call_is_cut_off_and_the_next_incarnation_serves_the_mailb
         ours.send(b"!")
         trial.noted("a", "came back", incarnation=1)
         until_no_zombies(trial, "a")
+        trial.started("a", 2)
         assert trial.root.view("a").state is ChildState.RUNNING
 
 
