@@ -131,7 +131,7 @@ def test_what_may_be_the_echo_of_a_job_just_claimed_is_looked_for_in_a_moment(tm
     accept(database)
     scheduler.receive(echo)
     assert of_kind(Work, slots["jobs/1"].read()) == []
-    assert runtime.timers == [("scheduler", timedelta(milliseconds=20), WorkKnown())]
+    assert runtime.timers == [("scheduler", timedelta(milliseconds=5), WorkKnown())]
     clock.advance(timedelta(milliseconds=5))
     scheduler.receive(echo)
     assert len(of_kind(Work, slots["jobs/1"].read())) == 1

@@ -150,8 +150,9 @@ class SchedulerActor(Actor[SchedulerMessage]):
         """Look for work; in a moment, where that may be the job that has just been claimed."""
         if hint.is_returned:
             self._front.look_back()
-        if hint.is_heard and self.life.clock.monotonic() < self._quiet_until:
-            self._wake_in(_GATHER)
+        left = self._quiet_until - self.life.clock.monotonic()
+        if hint.is_heard and left > timedelta():
+            self._wake_in(left)
         else:
             self._may_have_work = True
 
