@@ -29,7 +29,7 @@ def inspected(name: str, found: Mapping[str, Any]) -> Iterator[str]:
     trips = statements + 2 * transactions
     yield (
         f"  a job: {statements / jobs:.3f} statements, {transactions / jobs:.3f} commits, "
-        f"{trips / jobs:.3f} round trips with BEGIN and COMMIT"
+        f"{trips / jobs:.3f} round trips at most, if each sent BEGIN and COMMIT"
     )
     total = sum(count for _group, _place, count in found["samples"])
     places = {f"{group}: {place}": count / total for group, place, count in found["samples"]}

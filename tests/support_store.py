@@ -1,10 +1,14 @@
 """What tests of the store, and of parts above it, do again and again."""
 
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
+
+from sqlalchemy import text
 
 from wallet_provisioning.clock import SystemClock
 from wallet_provisioning.jobs.chains import Chain, Environment, resolve
@@ -211,3 +215,20 @@ def timeline(database: Database, job_id: UUID) -> tuple[AuditView, ...]:
 
 def actions(database: Database, job_id: UUID) -> list[str]:
     return [row.action.removeprefix("wallet-worker:") for row in timeline(database, job_id)]
+
+
+_WAITING = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+
+
+def wait_until_it_waits(database: Database, operation: Future[Any]) -> None:
+    """Wait until an operation of another thread waits for a lock of PostgreSQL's, or is over."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not operation.done():
+        with database.read() as connection:
+            if connection.execute(_WAITING).scalar_one():
+                return
+        time.sleep(0.01)
+    msg = "nobody was ever in the way"
+    raise AssertionError(msg)

@@ -1,10 +1,8 @@
 """Whoever locks jobs and wallets locks the jobs first, so that no two writers wait for each other."""
 
-import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import text
 
 from tests.support_store import (
     BAD_INPUT,
@@ -17,6 +15,7 @@ from tests.support_store import (
     record,
     request,
     result,
+    wait_until_it_waits,
     wallet_of,
 )
 from wallet_provisioning.jobs import moves
@@ -25,12 +24,7 @@ from wallet_provisioning.jobs.outcomes import Failed, Live
 from wallet_provisioning.jobs.states import JobStatus, WalletStatus
 from wallet_provisioning.store.database import Database
 from wallet_provisioning.store.moves import apply_moves
-from wallet_provisioning.store.views import JobView
 from wallet_provisioning.store.wallets import record_results
-
-_WAITING = text(
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-)
 
 
 @pytest.mark.parametrize("beside", [live(), BAD_INPUT])
@@ -58,14 +52,3 @@ def failed_job(database: Database) -> ClaimedJob:
     record(database, result(job, BAD_INPUT), result(job, BAD_INPUT, "SOL"))
     apply(database, moves.fail(job, TIMEOUT))
     return job
-
-
-def wait_until_it_waits(database: Database, operation: Future[JobView]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not operation.done():
-        with database.read() as connection:
-            if connection.execute(_WAITING).scalar_one():
-                return
-        time.sleep(0.01)
-    msg = "the operator was never in the way"
-    raise AssertionError(msg)

@@ -1,8 +1,7 @@
 """One statement stores a request whose members are all new; it must store just what the closer look does."""
 
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
@@ -24,6 +23,7 @@ from tests.support_store import (
     record,
     request,
     result,
+    wait_until_it_waits,
 )
 from wallet_provisioning.jobs import moves
 from wallet_provisioning.jobs.moves import ClaimedJob
@@ -38,9 +38,6 @@ from wallet_provisioning.store.unclaimed import BEHIND
 
 Members: TypeAlias = Sequence[wallets.RequestMember]
 Spoil: TypeAlias = Callable[[Database, ClaimedJob], wallets.RequestMember | None]
-_WAITING = text(
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-)
 
 
 def store(database: Database, members: Members) -> wallets.StoredRequest | None:
@@ -226,7 +223,7 @@ def test_whoever_waits_for_a_wallet_that_is_being_bound_binds_nothing(database: 
         with database.write("circle/ETH", "open_request") as tx:
             stored = store_new(tx, ETH, WALLET_SET, [member(first), member(shared)])
             late = pool.submit(store, database, [member(second), member(shared)])
-            _wait_until_it_waits(database, late)
+            wait_until_it_waits(database, late)
         assert stored is not None
         assert late.result(60) is None
 
@@ -247,7 +244,7 @@ def test_whoever_waits_for_a_wallet_that_is_let_go_again_stores_it(database: Dat
         with database.write("circle/ETH", "open_request") as tx:
             assert store_new(tx, ETH, WALLET_SET, members[:2]) is not None
             late = pool.submit(store, database, members)
-            _wait_until_it_waits(database, late)
+            wait_until_it_waits(database, late)
             _roll_back(tx)
         stored = late.result(60)
 
@@ -268,7 +265,7 @@ def test_wallets_are_locked_in_the_order_of_their_ids(database: Database) -> Non
         with database.write("writer", "record_results") as tx:
             tx.execute(lock, {"user": str(jobs[0].user_id)})
             late = pool.submit(store, database, [member(job) for job in jobs[::-1]])
-            _wait_until_it_waits(database, late)
+            wait_until_it_waits(database, late)
             tx.execute(lock, {"user": str(jobs[-1].user_id)})
         assert late.result(60) is not None
 
@@ -277,14 +274,3 @@ def _roll_back(tx: Transaction) -> None:
     transaction = tx.connection.get_transaction()
     assert transaction is not None
     transaction.rollback()
-
-
-def _wait_until_it_waits(database: Database, operation: Future[Any]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not operation.done():
-        with database.read() as connection:
-            if connection.execute(_WAITING).scalar_one():
-                return
-        time.sleep(0.01)
-    msg = "nobody was ever in the way"
-    raise AssertionError(msg)

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Integer, Interval, Text, bindparam, func, literal, select, text, update
+from sqlalchemy import Integer, Interval, RowMapping, Text, bindparam, func, literal, select, text, update
 from sqlalchemy.sql.expression import TextualSelect
 
 from wallet_provisioning.jobs.errors import ErrorType
@@ -183,9 +183,14 @@ def _take_on_sqlite(
     if not rows:
         return Taken(jobs=(), next_due=next_due)
     write_entries(tx, [_entry(row) for row in rows], moment)
+    _hold(tx, [row["id"] for row in rows], holder, moment, lease)
+    return Taken(jobs=_jobs_of(tx, rows), next_due=next_due)
+
+
+def _hold(tx: Transaction, ids: Sequence[UUID], holder: UUID, moment: datetime, lease: timedelta) -> None:
     tx.execute(
         update(jobs)
-        .where(one_of(tx.dialect, jobs.c.id, [row["id"] for row in rows]))
+        .where(one_of(tx.dialect, jobs.c.id, ids))
         .values(
             status=JobStatus.IN_PROGRESS.value,
             attempt_count=jobs.c.attempt_count + 1,
@@ -198,8 +203,11 @@ def _take_on_sqlite(
             updated_at=moment,
         )
     )
+
+
+def _jobs_of(tx: Transaction, rows: Sequence[RowMapping]) -> tuple[ClaimedJob, ...]:
     members = _wallets_of(tx, [row["user_id"] for row in rows])
-    claimed = tuple(
+    return tuple(
         _claimed(
             row["id"],
             row["user_id"],
@@ -214,7 +222,6 @@ def _take_on_sqlite(
         )
         for row in rows
     )
-    return Taken(jobs=claimed, next_due=next_due)
 
 
 def _until_next_due(tx: Transaction, moment: datetime) -> timedelta | None:
